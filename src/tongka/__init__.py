@@ -1,0 +1,1 @@
+"""Tongka: an open transit-card platform."""
