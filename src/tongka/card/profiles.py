@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tongka.card.commands import MINISTRY_AID
 from tongka.card.files import File15
 from tongka.crypto.pboc import FACTOR_LEN, Algorithm, Suite, diversify_chain
-from tongka.errors import Unsupported
+from tongka.errors import Malformed, Unsupported
 
 HUZHOU_CITY = "3360"
 HUZHOU_BIN = "31048806"
@@ -68,8 +68,16 @@ class CardProfile:
         return file15.asn[-self.card_no_digits :]
 
     def asn(self, card_no: str) -> str:
-        """The 20 digits of file 15 for a card number of this type."""
-        return card_no.rjust(20, "0")
+        """The 20 digits of file 15 for a card number of this type.
+
+        Raises:
+            Malformed: the number has other digits than this type's.
+
+        """
+        asn = card_no.rjust(20, "0")
+        if len(card_no) != self.card_no_digits or not card_no.isdecimal() or not asn.startswith(self.asn_prefix):
+            raise Malformed("card_no", f"{self.name} has numbers of {self.card_no_digits} digits: {self.asn_prefix}…")
+        return asn
 
     def card_key(self, suite: Suite, master: bytes, file15: File15) -> bytes:
         """The card's own key of one master key."""

@@ -101,6 +101,10 @@ class LoadInit:
         return head + self.random + self.mac1
 
     @property
+    def balance_after(self) -> int:
+        return self.balance - self.amount if self.kind is TransactionType.UNLOAD else self.balance + self.amount
+
+    @property
     def seed(self) -> bytes:
         return self.random + self.online_atc.to_bytes(2, "big") + b"\x80\x00"
 
@@ -112,8 +116,8 @@ class LoadInit:
         return amount4(self.amount) + bytes((self.kind,)) + self.terminal + when.bytes
 
     def tac_data(self, when: Moment) -> bytes:
-        """The counter in the TAC is the one before the increment, the balance the one after the load."""
-        after = amount4(self.balance + self.amount) + self.online_atc.to_bytes(2, "big")
+        """The counter in the TAC is the one before the increment, the balance the one after the transaction."""
+        after = amount4(self.balance_after) + self.online_atc.to_bytes(2, "big")
         return after + self.mac2_data(when)
 
 
@@ -175,7 +179,7 @@ class PurchaseInit:
         return amount4(self.amount) + bytes((self.kind,)) + self.terminal + serial + when.bytes
 
 
-# --- the four computations, on card keys; the HSM and the software card both call these -------------------------------
+# --- the computations, on card keys; the HSM and the software card both call these -------------------------------
 
 
 def load_mac1(suite: Suite, load_key: bytes, init: LoadInit) -> bytes:
@@ -188,6 +192,11 @@ def load_mac2(suite: Suite, load_key: bytes, init: LoadInit, when: Moment) -> by
 
 def load_tac(suite: Suite, tac_key: bytes, init: LoadInit, when: Moment) -> bytes:
     return suite.tac(tac_key, init.tac_data(when))
+
+
+def unload_mac3(suite: Suite, load_key: bytes, init: LoadInit, when: Moment) -> bytes:
+    """What DEBIT FOR UNLOAD answers [M]: a session MAC over what a load's TAC covers; unload uses the load key [L]."""
+    return suite.mac(suite.session_key(load_key, init.seed), init.tac_data(when))
 
 
 def purchase_mac1(suite: Suite, purchase_key: bytes, init: PurchaseInit, serial: bytes, when: Moment) -> bytes:
