@@ -95,9 +95,13 @@ class Misconfigured(Refused):
 
 
 class LedgerRefused(Refused):
-    """A posting that the books forbid: unbalanced, below zero where that is forbidden, resolved twice."""
+    """A posting that the books forbid; `reason` is the sentence of `tongka.ledger.REFUSALS` that says which rule."""
 
     code = "ledger_refused"
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(f"{reason}: {why}")
+        self.reason = reason
 
 
 # --- failures: nothing is known to have happened; trying again may help -----------------------------------------------

@@ -68,7 +68,7 @@ SERVER_OPTIONS = {
 """For many short transactions on one machine; durability is not for sale."""
 
 INITDB = ("--encoding=UTF8", "--no-locale", "--auth=trust", f"--username={SUPERUSER}", "--data-checksums")
-"""The C locale, so that no library update ever reorders an index. Who may connect is decided by `socket/`, mode 0700."""
+"""The C locale, so that no library update ever reorders an index. Who may connect, `socket/` (mode 0700) decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Account:
 
     @classmethod
     def for_cluster(cls, pgdata: Path) -> Self | None:
-        """Nobody else for an ordinary user; for root the owner of the cluster, or of a new one `postgres` or `nobody`."""
+        """None for an ordinary user; for root the owner of the cluster, and of a new one `postgres` or `nobody`."""
         if os.geteuid() != 0:
             return None
         if pgdata.exists():
@@ -88,7 +88,9 @@ class Account:
             return cls(status.st_uid, status.st_gid)
         entry = next(filter(None, map(_user, ("postgres", "nobody"))), None)
         if entry is None:
-            raise Misconfigured("database.data_dir: root needs a system user named postgres or nobody to run PostgreSQL")
+            raise Misconfigured(
+                "database.data_dir: root needs a system user named postgres or nobody to run PostgreSQL"
+            )
         return cls(entry.pw_uid, entry.pw_gid)
 
     def prefix(self, paths: Sequence[Path]) -> list[str]:
@@ -216,7 +218,15 @@ class EmbeddedPostgres:
         """Start postgres in a session of its own, so that a Ctrl-C or kill of our group does not reach it first."""
         options = SERVER_OPTIONS | {"unix_socket_directories": str(self.sockets), "port": str(PORT)}
         flags = [f"--{name}={value}" for name, value in options.items()]
-        command = ["setsid", "--fork", *self._as_account(), str(self.binaries / "postgres"), "-D", str(self.pgdata), *flags]
+        command = [
+            "setsid",
+            "--fork",
+            *self._as_account(),
+            str(self.binaries / "postgres"),
+            "-D",
+            str(self.pgdata),
+            *flags,
+        ]
         with self.log.open("ab") as log:
             subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -1,0 +1,318 @@
+"""Every setting of an installation: one TOML file, overridden by environment variables, checked at start.
+
+`[database] pool_max` in the file is `TONGKA_DATABASE_POOL_MAX` in the environment; `DATABASE_URL` is also read, as
+everybody expects. The classes below are the whole list: types, limits, defaults and the sentence for people. The page
+`docs/operating/settings.md` is generated from them.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from tongka.errors import Misconfigured
+
+CONFIG_VARIABLE = "TONGKA_CONFIG"
+PREFIX = "TONGKA_"
+IGNORED_PREFIX = "TONGKA_TEST_"
+ALIASES = {"DATABASE_URL": "database.url"}
+SECRET = "***"  # noqa: S105 - what is shown instead of one
+
+Mode = Literal["sandbox", "production"]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[int, Meta(ge=1, le=86400)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. `Meta(description=…)` of each field is its documentation; extra `secret` masks it."""
+
+
+class Database(_Section, frozen=True):
+    """Where the data is."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="PostgreSQL 15+, as postgresql://user@host/name; empty: the embedded server of data_dir",
+            pattern=r"^(|postgres(ql)?://\S+)$",
+            extra={"secret": True},
+        ),
+    ] = ""
+    data_dir: Annotated[str, Meta(description="folder of the embedded server, used if url is empty", min_length=1)] = (
+        "var"
+    )
+    binaries: Annotated[
+        str, Meta(description="folder with another PostgreSQL's postgres and initdb; empty: the wheel's")
+    ] = ""
+    pool_min: Annotated[int, Meta(description="connections kept open by each process", ge=0, le=1000)] = 2
+    pool_max: Annotated[int, Meta(description="most connections of each process", ge=1, le=1000)] = 10
+    acquire_timeout_s: Annotated[
+        Seconds, Meta(description="how long a request waits for a free connection before it is answered busy")
+    ] = 5
+    statement_timeout_s: Annotated[
+        Seconds, Meta(description="after which the server gives up one statement of a request")
+    ] = 30
+
+
+class Web(_Section, frozen=True):
+    """The HTTP server."""
+
+    host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="port to listen on; 0 picks a free one")] = 8080
+    workers: Annotated[int, Meta(description="web processes", ge=1, le=256)] = 1
+    behind_tls: Annotated[bool, Meta(description="a proxy in front terminates TLS and is named in trusted_proxies")] = (
+        False
+    )
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed")
+    ] = ()
+    tls_certificate: Annotated[str, Meta(description="PEM chain, where this process terminates TLS itself")] = ""
+    tls_key: Annotated[str, Meta(description="PEM private key that belongs to tls_certificate")] = ""
+    max_body: Annotated[int, Meta(description="most bytes of a request's body", ge=1024, le=1 << 24)] = 64 << 10
+
+
+class Keys(_Section, frozen=True):
+    """Where the card keys and the partner keys are."""
+
+    uri: Annotated[
+        str,
+        Meta(
+            description="software:FILE, an encrypted key file, or pkcs11:…, a hardware module",
+            pattern=r"^(software|pkcs11):\S+$",
+        ),
+    ] = "software:keys.json"
+    passphrase_file: Annotated[
+        str,
+        Meta(description="file with the passphrase of a key file, or the PIN of a module, readable by its owner only"),
+    ] = ""
+
+
+class City(_Section, frozen=True):
+    """The rules of this city. Dates are Asia/Shanghai."""
+
+    day_cut: Annotated[
+        str,
+        Meta(
+            description="HH:MM from which on a moment belongs to the next settlement date; 00:00: the calendar's days",
+            pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        ),
+    ] = "00:00"
+    replay_window_s: Annotated[Seconds, Meta(description="how far the time stamp of a new message may be off")] = 300
+    bad_card_wait_days: Annotated[int, Meta(description="days until a returned bad card is paid out", ge=0, le=365)] = 7
+    mac_failures_per_hour: Annotated[
+        int, Meta(description="failed MACs of one card until it is refused", ge=1, le=100)
+    ] = 5
+    guesses_per_hour: Annotated[
+        int, Meta(description="wrong passwords of recharge and group cards until a domain is refused", ge=1, le=1000)
+    ] = 5
+    silence_s: Annotated[Seconds, Meta(description="silence after which an authorised order's result is unknown")] = 300
+    sweep_s: Annotated[Seconds, Meta(description="how often the worker looks for silent and abandoned orders")] = 30
+    shared_load_keys: Annotated[
+        bool, Meta(description="another platform loads with the same keys: a counter alone then proves nothing")
+    ] = False
+
+    @property
+    def cut(self) -> time:
+        return time.fromisoformat(self.day_cut)
+
+
+class Payments(_Section, frozen=True):
+    """The payment institution that refunds and queries go to."""
+
+    institution: Annotated[
+        Literal["none", "simulator"], Meta(description="none: partners vouch for payments; simulator: for the sandbox")
+    ] = "none"
+    timeout_s: Annotated[Seconds, Meta(description="how long an answer is waited for before it is unknown")] = 10
+    ask_again_s: Annotated[Seconds, Meta(description="after which an unanswered refund is asked about again")] = 60
+
+
+class Log(_Section, frozen=True):
+    """What the processes write to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="debug shows APDUs; production refuses it")
+    ] = "info"
+    format: Annotated[Literal["json", "text"], Meta(description="json for machines, text for people")] = "text"
+
+
+class Settings(_Section, frozen=True):
+    """An installation."""
+
+    mode: Annotated[
+        Mode, Meta(description="production refuses sandbox keys and settings that are fit for trials only")
+    ] = "sandbox"
+    database: Database = Database()
+    web: Web = Web()
+    keys: Keys = Keys()
+    city: City = City()
+    payments: Payments = Payments()
+    log: Log = Log()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting as declared: `database.pool_max`."""
+
+    name: str
+    type: Any
+    default: Any
+    description: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.replace(".", "_").upper()
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.default, tuple)
+
+
+def _keys(section: type[_Section], prefix: str = "") -> Iterator[Key]:
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        name = prefix + field.name
+        if isinstance(field.default, _Section):
+            yield from _keys(type(field.default), f"{name}.")
+        else:
+            meta = next(item for item in hints[field.name].__metadata__ if item.description)
+            secret = bool((meta.extra or {}).get("secret"))
+            yield Key(name, hints[field.name], field.default, meta.description, secret)
+
+
+KEYS: Mapping[str, Key] = {key.name: key for key in _keys(Settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and for each key where it was read: `default`, the file's name, or an environment variable."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def shown(self) -> Iterator[tuple[Key, str, str]]:
+        """Each key with its value as text, secrets masked, and its source."""
+        for key in KEYS.values():
+            value = value_of(self.settings, key.name)
+            yield key, SECRET if key.secret and value else _text(value), self.sources[key.name]
+
+
+def load(file: Path | None, environment: Mapping[str, str]) -> Loaded:
+    """Read the file (or the one `TONGKA_CONFIG` names, or none) and the environment.
+
+    Raises:
+        Misconfigured: every mistake found, one a line, each with its key, its source and the remedy.
+
+    """
+    file = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    mistakes: list[str] = []
+    found: dict[str, tuple[Any, str]] = {}
+    for name, value, source in (*_from_file(file), *_from_environment(environment)):
+        if name in KEYS:
+            found[name] = value, source
+        else:
+            mistakes.append(f"{name} (from {source}): there is no such setting; see `tongka config show`")
+    values = {name: _convert(KEYS[name], value, source, mistakes) for name, (value, source) in found.items()}
+    settings = Settings() if mistakes else _build(values)
+    mistakes.extend(check.complaint for check in CONSISTENT if not mistakes and not check.holds(settings))
+    if mistakes:
+        raise Misconfigured("\n".join(mistakes))
+    return Loaded(settings, {name: found[name][1] if name in found else "default" for name in KEYS})
+
+
+def _from_file(file: Path | None) -> list[tuple[str, Any, str]]:
+    if file is None:
+        return []
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"the settings file {file} cannot be read: {error}") from error
+    return [(name, value, str(file)) for name, value in _flat(document)]
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    """Aliases first, so that TONGKA_… wins over them."""
+    known = {variable: name for variable, name in ALIASES.items() if environment.get(variable)}
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not variable.startswith(IGNORED_PREFIX):
+            known[variable] = _name_of(variable)
+    return [(name, _as_written(name, environment[variable]), variable) for variable, name in known.items()]
+
+
+def _name_of(variable: str) -> str:
+    return next((key.name for key in KEYS.values() if key.variable == variable), variable)
+
+
+def _as_written(name: str, text: str) -> str | list[str]:
+    if name in KEYS and KEYS[name].is_list:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _convert(key: Key, value: Any, source: str, mistakes: list[str]) -> Any:
+    from_file = source != key.variable and source not in ALIASES
+    try:
+        return msgspec.convert(value, key.type, strict=from_file)
+    except msgspec.ValidationError as error:
+        mistakes.append(f"{key.name} (from {source}): {error}; it is: {key.description}")
+        return key.default
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        (nested.setdefault(section, {}) if section else nested)[key] = value
+    return msgspec.convert(nested, Settings)
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """The value of `database.pool_max`."""
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule between settings: `complaint` names the key and the remedy."""
+
+    holds: Any
+    complaint: str
+
+
+CONSISTENT = (
+    Check(
+        lambda s: s.database.pool_min <= s.database.pool_max,
+        "database.pool_min is above database.pool_max; raise the one or lower the other",
+    ),
+    Check(
+        lambda s: bool(s.web.tls_certificate) == bool(s.web.tls_key),
+        "web.tls_certificate and web.tls_key belong together; set both or none",
+    ),
+    Check(
+        lambda s: not (s.web.behind_tls and s.web.tls_certificate),
+        "web.behind_tls and web.tls_certificate exclude each other; TLS ends at the proxy or here",
+    ),
+)
+"""Hold in every mode."""

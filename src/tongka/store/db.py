@@ -1,0 +1,260 @@
+"""The way to the database: a pool of asyncpg connections, and errors that say what is known.
+
+A statement whose connection breaks may have been committed or not. So a **write** that breaks is `Unknown` and is never
+sent again from here; a **read** is. Where the server itself says that it rolled back (deadlock, serialization) both are
+tried again. What the books forbid becomes `LedgerRefused` with its sentence, whichever statement met it.
+
+Sessions carry no state of their own: no session locks, no SET but SET LOCAL, no LISTEN. That is why a connection goes
+back to the pool without asyncpg's RESET round trip, which would cost a state move a third of its speed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from tongka import settings
+from tongka.errors import Busy, Failed, Misconfigured, Unknown
+from tongka.ledger import refusal
+from tongka.store.embedded import EmbeddedPostgres
+
+OLDEST_POSTGRES = 15
+ATTEMPTS = 3
+CONNECT_TIMEOUT_S = 10
+GRACE_S = 10
+"""How long the client waits beyond the server's own statement timeout, for networks that swallow connections."""
+
+IDLE_IN_TRANSACTION_S = 60
+
+if TYPE_CHECKING:  # these classes are generic for the type checker only
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Leased = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection, Pool, Leased = asyncpg.Connection, asyncpg.Pool, asyncpg.pool.PoolConnectionProxy
+
+ROLLED_BACK = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # the server was shut down or crashed under the statement
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # TimeoutError among them
+)
+CANNOT_CONNECT = (*LOST, asyncpg.TooManyConnectionsError)
+
+
+class _Session(Connection):
+    def get_reset_query(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database. `fetch…` and `execute` may write; `read…` may not, and is repeated when a connection breaks."""
+
+    pool: Pool
+    acquire_timeout_s: float
+    server: EmbeddedPostgres | None = None
+
+    async def execute(self, sql: str, *arguments: Any) -> str:
+        """Run one statement; answers its command tag (`INSERT 0 1`)."""
+        tag: str = await self._run(lambda c: c.execute(sql, *arguments), repeatable=False)
+        return tag
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._run(lambda c: c.fetch(sql, *arguments), repeatable=False)
+        return rows
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        row: asyncpg.Record | None = await self._run(lambda c: c.fetchrow(sql, *arguments), repeatable=False)
+        return row
+
+    async def fetchval(self, sql: str, *arguments: Any) -> Any:
+        return await self._run(lambda c: c.fetchval(sql, *arguments), repeatable=False)
+
+    async def read(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._run(lambda c: c.fetch(sql, *arguments), repeatable=True)
+        return rows
+
+    async def read_row(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        row: asyncpg.Record | None = await self._run(lambda c: c.fetchrow(sql, *arguments), repeatable=True)
+        return row
+
+    async def read_value(self, sql: str, *arguments: Any) -> Any:
+        return await self._run(lambda c: c.fetchval(sql, *arguments), repeatable=True)
+
+    @asynccontextmanager
+    async def transaction(self, *, unhurried: bool = False) -> AsyncIterator[Leased]:
+        """Several statements, all or nothing; `unhurried` lifts the statement timeout, for jobs over many rows.
+
+        Raises:
+            Failed: broken before the commit was sent; nothing happened.
+            Unknown: broken while the commit was under way.
+
+        """
+        async with self._connection() as connection:
+            transaction = connection.transaction()
+            try:
+                await transaction.start()
+                if unhurried:
+                    await connection.execute("SET LOCAL statement_timeout = 0")
+                yield connection
+            except (*LOST, asyncpg.PostgresError) as error:
+                await _roll_back(transaction)
+                raise _known(error, sent=False) from error
+            except BaseException:
+                await _roll_back(transaction)
+                raise
+            try:
+                await transaction.commit()
+            except (*LOST, asyncpg.PostgresError) as error:
+                raise _known(error, sent=True) from error
+
+    async def close(self) -> None:
+        """Close the connections, and let go of an embedded server."""
+        try:
+            await asyncio.wait_for(self.pool.close(), GRACE_S)
+        except TimeoutError:
+            self.pool.terminate()
+        if self.server:
+            await asyncio.to_thread(self.server.close)
+
+    async def _run(self, statement: Callable[[Leased], Awaitable[Any]], *, repeatable: bool) -> Any:
+        for remaining in reversed(range(ATTEMPTS)):
+            async with self._connection() as connection:
+                try:
+                    return await statement(connection)
+                except (*LOST, asyncpg.PostgresError) as error:
+                    again = isinstance(error, ROLLED_BACK) or (repeatable and isinstance(error, LOST))
+                    if not (again and remaining):
+                        raise _known(error, sent=not repeatable) from error
+        raise AssertionError  # the last attempt returned or raised
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Leased]:
+        try:
+            connection = await self.pool.acquire(timeout=self.acquire_timeout_s)
+        except TimeoutError as error:
+            raise Busy("no database connection became free; raise database.pool_max or try again") from error
+        except CANNOT_CONNECT as error:
+            raise Failed(f"the database cannot be reached: {error}") from error
+        try:
+            yield connection
+        finally:
+            await self.pool.release(connection)
+
+
+def _known(error: BaseException, *, sent: bool) -> BaseException:
+    """What an error of the driver means; `sent`: a write or a commit was under way when it came."""
+    if isinstance(error, ROLLED_BACK):
+        return Busy(f"the database rolled back in favour of others: {error}")
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return Failed(f"the database gave the statement up: {error}")
+    if isinstance(error, LOST):
+        return (
+            Unknown(f"the connection broke under a write: {error}")
+            if sent
+            else Failed(f"the connection broke: {error}")
+        )
+    if isinstance(error, asyncpg.PostgresError):
+        return refusal(getattr(error, "constraint_name", None)) or error
+    return error
+
+
+async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
+    try:
+        await transaction.rollback()
+    except (*LOST, asyncpg.PostgresError):
+        pass  # the server rolls back by itself when the connection is gone
+
+
+async def open_database(wanted: settings.Database) -> Database:
+    """Connect to `database.url`, or start the embedded server of `database.data_dir` and connect to that.
+
+    Raises:
+        Misconfigured: the server is too old, refuses us, or cannot be started; names the setting.
+        Failed: it cannot be reached.
+
+    """
+    server = None
+    if not wanted.url:
+        server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
+        await asyncio.to_thread(server.start)
+    try:
+        return await open_url(server.url if server else wanted.url, wanted, server)
+    except BaseException:
+        if server:
+            await asyncio.to_thread(server.close)
+        raise
+
+
+async def open_url(url: str, wanted: settings.Database, server: EmbeddedPostgres | None = None) -> Database:
+    """Connect to a server that runs; the limits come from the settings."""
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=wanted.pool_min,
+            max_size=wanted.pool_max,
+            connect=_connector(server),
+            connection_class=_Session,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=wanted.statement_timeout_s + GRACE_S,
+            server_settings=_session_settings(wanted),
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
+        raise Misconfigured(f"database.url: {error}") from error
+    except CANNOT_CONNECT as error:
+        raise Failed(f"the database cannot be reached: {error}; see database.url") from error
+    database = Database(pool, wanted.acquire_timeout_s, server)
+    try:
+        await _check_version(database)
+    except BaseException:
+        await pool.close()
+        raise
+    return database
+
+
+def _session_settings(wanted: settings.Database) -> dict[str, str]:
+    return {
+        "application_name": "tongka",
+        "TimeZone": "Asia/Shanghai",
+        "statement_timeout": f"{wanted.statement_timeout_s}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+    }
+
+
+def _connector(server: EmbeddedPostgres | None) -> Callable[..., Coroutine[Any, Any, Connection]]:
+    """How the pool connects: an embedded server that was killed is started again on the way."""
+
+    async def connect(*arguments: Any, **options: Any) -> Connection:
+        try:
+            return await asyncpg.connect(*arguments, **options)
+        except (OSError, asyncpg.CannotConnectNowError):
+            if server is None:
+                raise
+        await asyncio.to_thread(server.start)
+        return await asyncpg.connect(*arguments, **options)
+
+    return connect
+
+
+async def _check_version(database: Database) -> None:
+    async with database._connection() as connection:  # noqa: SLF001 - ours
+        version = connection.get_server_version()
+    if version.major < OLDEST_POSTGRES:
+        raise Misconfigured(
+            f"database.url: PostgreSQL {version.major} is too old; {OLDEST_POSTGRES} or later is needed"
+        )
+
+
+async def durability(database: Database) -> Mapping[str, str]:
+    """The live server's settings that decide whether a commit survives a power cut, by name."""
+    rows = await database.read(
+        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+    )
+    return {row["name"]: row["setting"] for row in rows}
