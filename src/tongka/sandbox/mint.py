@@ -1,0 +1,121 @@
+"""A mint of ride codes with throw-away keys: master keys, the ministry's CA, an issuer and users, all in memory.
+
+The sandbox issues with it, and tests, fuzzer and benchmarks make their codes with it. Whoever holds a mint can make
+any code that its key list verifies: production has its keys in a HSM and never builds one.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from coincurve import PrivateKey as Secp256k1Secret
+
+from tongka.code.issue import (
+    make_code,
+    make_ministry_code,
+    secp192k1_signer,
+    secp256k1_signer,
+    sign_certificate,
+    sign_credential,
+    sm2_der_signer,
+    sm2_signer,
+)
+from tongka.code.keys import MASTER_KEYS, MasterKey, MasterKeys
+from tongka.code.layout import Algorithm, Certificate, Credential, MinistryCode
+from tongka.crypto import sm2
+from tongka.crypto.ecdsa import secp192k1_public_key
+
+SM2_KEY_IDS: Final = frozenset(range(MASTER_KEYS // 2, MASTER_KEYS))
+"""The upper half of the distributed keys sign with SM2, the lower with secp256k1."""
+
+CA_INDEX: Final = 1
+AUTHORISED_FOR_S: Final = 30 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """Every secret that codes of the three formats need; derived from one seed, so that a restart finds them again."""
+
+    seed: bytes
+
+    def _secret(self, role: str, size: int = 32) -> bytes:
+        return hashlib.shake_256(self.seed + role.encode()).digest(size)
+
+    def _sm2(self, role: str) -> sm2.PrivateKey:
+        """Below the order of the curve, whatever the hash says."""
+        return sm2.PrivateKey(b"\x00" + self._secret(role, 31))
+
+    def _user_secret(self, user_id: str) -> bytes:
+        return b"\x00" + self._secret("user " + user_id, 23)
+
+    def _master(self, key_id: int) -> str:
+        return f"master {key_id}"
+
+    def keys(self) -> MasterKeys:
+        """What gates get."""
+        masters = {key_id: MasterKey(self._master_point(key_id)) for key_id in range(MASTER_KEYS)}
+        return MasterKeys(masters, {CA_INDEX: MasterKey(self._sm2("ca").public_key.compressed)})
+
+    def _master_point(self, key_id: int) -> bytes:
+        if key_id in SM2_KEY_IDS:
+            return self._sm2(self._master(key_id)).public_key.compressed
+        return Secp256k1Secret(self._secret(self._master(key_id))).public_key.format()
+
+    def credential(self, user_id: str, now: int, **changes: Any) -> Credential:
+        """A user's, with everything a ride needs; `changes` are fields of `Credential`."""
+        key = secp192k1_public_key(self._user_secret(user_id))
+        usual = Credential(user_id=user_id, expires_at=now + AUTHORISED_FOR_S, limit_fen=2000, user_key=key)
+        return replace(usual, **changes)
+
+    def code(
+        self,
+        credential: Credential,
+        generated: int,
+        *,
+        key_id: int = 0,
+        prefix: bytes = b"",
+        signers: Callable[[bytes], bytes] | None = None,
+    ) -> bytes:
+        """An Alipay code, or an operator's behind `prefix`; `signers` replaces the user's."""
+        if key_id in SM2_KEY_IDS:
+            algorithm, master = Algorithm.SM2, sm2_der_signer(self._sm2(self._master(key_id)))
+        else:
+            algorithm, master = Algorithm.SECP256K1, secp256k1_signer(self._secret(self._master(key_id)))
+        held = sign_credential(credential, algorithm=algorithm, key_id=key_id, master=master)
+        user = signers or secp192k1_signer(self._user_secret(credential.user_id))
+        return make_code(held, generated=generated, user=user, prefix=prefix)
+
+    def certificate(self, **changes: Any) -> bytes:
+        """The issuer's, signed by the CA; `changes` are fields of `Certificate`."""
+        usual = Certificate(
+            service_id=bytes.fromhex("01000000"),
+            ca_index=CA_INDEX,
+            issuer=bytes.fromhex("03105840"),
+            expires=bytes.fromhex("1299"),
+            serial=bytes.fromhex("000001"),
+            key=self._sm2("issuer").public_key.compressed,
+            signature=bytes(sm2.SIGNATURE_LEN),
+        )
+        return sign_certificate(replace(usual, **changes), sm2_signer(self._sm2("ca")))
+
+    def ministry_code(self, user_id: str, generated: int, **changes: Any) -> bytes:
+        """A ministry code; `changes` are fields of `MinistryCode`."""
+        usual = MinistryCode(
+            length=0,
+            certificate=changes.pop("certificate", None) or self.certificate(),
+            account=user_id,
+            card_account=bytes(10),
+            card_issuer=bytes.fromhex("03105840"),
+            platform=bytes.fromhex("03105840"),
+            account_type=0,
+            limit_fen=2000,
+            user_key=self._sm2("ministry user " + user_id).public_key.compressed,
+            expires_at=generated + AUTHORISED_FOR_S,
+            valid_s=600,
+            issuer_signature=bytes(sm2.SIGNATURE_LEN),
+            generated=generated,
+            user_signature=bytes(sm2.SIGNATURE_LEN),
+        )
+        signers = sm2_signer(self._sm2("issuer")), sm2_signer(self._sm2("ministry user " + user_id))
+        return make_ministry_code(replace(usual, **changes), issuer=signers[0], user=signers[1])
