@@ -158,21 +158,21 @@ class Command:
     le: int | None = None
 
     @classmethod
-    def parse(cls, raw: bytes) -> Self:
+    def parse(cls, raw: bytes, field: str = "apdu") -> Self:
         """Read a short APDU of case 1 (header), 2 (Le), 3 (Lc, data) or 4 (Lc, data, Le).
 
         Raises:
-            Malformed: too short, or a length that contradicts Lc.
+            Malformed: too short, or a length that contradicts Lc; names `field`.
 
         """
         if len(raw) < HEADER_LEN:
-            raise Malformed("apdu", f"at least {HEADER_LEN} bytes are expected, not {len(raw)}")
+            raise Malformed(field, f"at least {HEADER_LEN} bytes are expected, not {len(raw)}")
         header, body = raw[:HEADER_LEN], raw[HEADER_LEN:]
         if len(body) <= 1:  # case 1 or 2
             return cls(*_four(header), le=_le(body))
         length, rest = body[0], body[1:]
         if length == 0 or len(rest) - length not in (0, 1):
-            raise Malformed("apdu", f"Lc is {length} but {len(rest)} bytes follow it")
+            raise Malformed(field, f"Lc is {length} but {len(rest)} bytes follow it")
         return cls(*_four(header), data=bytes(rest[:length]), le=_le(rest[length:]))
 
     @classmethod
@@ -183,7 +183,7 @@ class Command:
             Malformed: not hex, or not an APDU; names `field`.
 
         """
-        return cls.parse(parse_hex(text, field))
+        return cls.parse(parse_hex(text, field), field)
 
     def __bytes__(self) -> bytes:
         """The APDU as it is sent."""

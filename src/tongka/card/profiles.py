@@ -145,7 +145,8 @@ def find_profile(file15: File15, algorithm: int | None = None) -> CardProfile:
         Unsupported: no row fits.
 
     """
+    wanted = None if algorithm is None else Algorithm.of_byte(algorithm)
     for profile in PROFILES.values():
-        if file15.asn.startswith(profile.asn_prefix) and algorithm in (None, profile.algorithm.value):
+        if file15.asn.startswith(profile.asn_prefix) and (algorithm is None or profile.algorithm is wanted):
             return profile
     raise Unsupported(f"no card profile has numbers like {file15.asn} with algorithm byte {algorithm}")

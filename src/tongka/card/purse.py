@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Self
 
-from tongka.crypto.pboc import Algorithm, Suite
+from tongka.crypto.pboc import Suite
 from tongka.errors import CardError
 
 TERMINAL_LEN = 6
@@ -74,7 +74,9 @@ class LoadInit:
     kind: TransactionType = TransactionType.EP_LOAD
 
     @classmethod
-    def parse(cls, amount: int, terminal: bytes, answer: bytes) -> Self:
+    def parse(
+        cls, amount: int, terminal: bytes, answer: bytes, kind: TransactionType = TransactionType.EP_LOAD
+    ) -> Self:
         """Read the 16 bytes of the card's answer.
 
         Raises:
@@ -92,6 +94,7 @@ class LoadInit:
             algorithm=answer[7],
             random=answer[8:12],
             mac1=answer[12:16],
+            kind=kind,
         )
 
     @property
@@ -209,7 +212,3 @@ def purchase_mac2(suite: Suite, purchase_key: bytes, init: PurchaseInit, serial:
 
 def purchase_tac(suite: Suite, tac_key: bytes, init: PurchaseInit, serial: bytes, when: Moment) -> bytes:
     return suite.tac(tac_key, init.tac_data(serial, when))
-
-
-def is_algorithm(byte: int) -> bool:
-    return any(byte == known.value for known in Algorithm)

@@ -20,7 +20,7 @@ FACTOR_LEN = 8
 
 
 class Algorithm(Enum):
-    """The algorithm identifier as INIT FOR LOAD answers it. Some SM4 cards are said to answer 40 instead of 04."""
+    """The algorithm identifier as INIT FOR LOAD answers it."""
 
     TDES = 0x00
     SM4 = 0x04
@@ -28,6 +28,19 @@ class Algorithm(Enum):
     @property
     def label(self) -> str:
         return "3des" if self is Algorithm.TDES else "sm4"
+
+    @classmethod
+    def of_byte(cls, byte: int) -> "Algorithm | None":
+        """What a card's algorithm byte means; None if it is none of ours."""
+        return ALGORITHM_BYTES.get(byte)
+
+
+ALGORITHM_BYTES = {
+    0x00: Algorithm.TDES,
+    0x01: Algorithm.TDES,  # the card of the published log (vector V1)
+    0x04: Algorithm.SM4,
+    0x40: Algorithm.SM4,  # seen once
+}
 
 
 def invert(data: bytes) -> bytes:
