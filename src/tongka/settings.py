@@ -6,7 +6,7 @@ everybody expects. The classes below are the whole list: types, limits, defaults
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -295,9 +295,9 @@ def _text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A rule between settings: `complaint` names the key and the remedy."""
+    """A rule of settings; `complaint` begins with the key and ends with the remedy."""
 
-    holds: Any
+    holds: Callable[[Settings], bool]
     complaint: str
 
 

@@ -59,38 +59,51 @@ class Database:
 
     pool: Pool
     acquire_timeout_s: float
+    timeout_s: float
     server: EmbeddedPostgres | None = None
 
     async def execute(self, sql: str, *arguments: Any) -> str:
         """Run one statement; answers its command tag (`INSERT 0 1`)."""
-        tag: str = await self._run(lambda c: c.execute(sql, *arguments), repeatable=False)
+        tag: str = await self._run(lambda c: c.execute(sql, *arguments, timeout=self.timeout_s), repeatable=False)
         return tag
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._run(lambda c: c.fetch(sql, *arguments), repeatable=False)
+        rows: list[asyncpg.Record] = await self._run(
+            lambda c: c.fetch(sql, *arguments, timeout=self.timeout_s), repeatable=False
+        )
         return rows
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
-        row: asyncpg.Record | None = await self._run(lambda c: c.fetchrow(sql, *arguments), repeatable=False)
+        row: asyncpg.Record | None = await self._run(
+            lambda c: c.fetchrow(sql, *arguments, timeout=self.timeout_s), repeatable=False
+        )
         return row
 
     async def fetchval(self, sql: str, *arguments: Any) -> Any:
-        return await self._run(lambda c: c.fetchval(sql, *arguments), repeatable=False)
+        return await self._run(lambda c: c.fetchval(sql, *arguments, timeout=self.timeout_s), repeatable=False)
 
     async def read(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._run(lambda c: c.fetch(sql, *arguments), repeatable=True)
+        rows: list[asyncpg.Record] = await self._run(
+            lambda c: c.fetch(sql, *arguments, timeout=self.timeout_s), repeatable=True
+        )
         return rows
 
     async def read_row(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
-        row: asyncpg.Record | None = await self._run(lambda c: c.fetchrow(sql, *arguments), repeatable=True)
+        row: asyncpg.Record | None = await self._run(
+            lambda c: c.fetchrow(sql, *arguments, timeout=self.timeout_s), repeatable=True
+        )
         return row
 
     async def read_value(self, sql: str, *arguments: Any) -> Any:
-        return await self._run(lambda c: c.fetchval(sql, *arguments), repeatable=True)
+        return await self._run(lambda c: c.fetchval(sql, *arguments, timeout=self.timeout_s), repeatable=True)
 
     @asynccontextmanager
-    async def transaction(self, *, unhurried: bool = False) -> AsyncIterator[Leased]:
-        """Several statements, all or nothing; `unhurried` lifts the statement timeout, for jobs over many rows.
+    async def transaction(self, *, unhurried: bool = False, snapshot: bool = False) -> AsyncIterator[Leased]:
+        """Several statements, all or nothing.
+
+        Args:
+            unhurried: lift the statement timeout, for jobs over many rows.
+            snapshot: read only, and all of it as of one moment.
 
         Raises:
             Failed: broken before the commit was sent; nothing happened.
@@ -98,7 +111,9 @@ class Database:
 
         """
         async with self._connection() as connection:
-            transaction = connection.transaction()
+            transaction = connection.transaction(
+                isolation="repeatable_read" if snapshot else "read_committed", readonly=snapshot
+            )
             try:
                 await transaction.start()
                 if unhurried:
@@ -203,14 +218,13 @@ async def open_url(url: str, wanted: settings.Database, server: EmbeddedPostgres
             connect=_connector(server),
             connection_class=_Session,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=wanted.statement_timeout_s + GRACE_S,
             server_settings=_session_settings(wanted),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise Misconfigured(f"database.url: {error}") from error
     except CANNOT_CONNECT as error:
         raise Failed(f"the database cannot be reached: {error}; see database.url") from error
-    database = Database(pool, wanted.acquire_timeout_s, server)
+    database = Database(pool, wanted.acquire_timeout_s, wanted.statement_timeout_s + GRACE_S, server)
     try:
         await _check_version(database)
     except BaseException:

@@ -1,0 +1,50 @@
+"""`tongka db`: the schema of the database."""
+
+import typer
+from rich.table import Table
+
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
+from tongka.store import migrate
+from tongka.store.db import Database
+
+app = typer.Typer(no_args_is_help=True, help="The database and its schema.")
+
+
+@app.command()
+def upgrade(config: ConfigOption = None) -> None:
+    """Bring the schema to this version's; starts the embedded server if no database.url is set."""
+
+    async def work() -> int:
+        async with database_of(config) as database:
+            return len(await migrate.upgrade(database, on_applied=lambda one: console.print(f"applied {one}")))
+
+    console.print("the schema is up to date" if not run(work()) else "done")
+
+
+@app.command()
+def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the migrations and when they were applied; exit code 1 if some are pending."""
+
+    async def work() -> list[dict[str, str]]:
+        async with database_of(config) as database:
+            return await _states(database)
+
+    states = run(work())
+    if as_json:
+        print_json(states)
+    else:
+        table = Table("migration", "applied")
+        for state in states:
+            table.add_row(state["migration"], state["applied_at"] or "pending")
+        console.print(table)
+    raise typer.Exit(int(any(not state["applied_at"] for state in states)))
+
+
+async def _states(database: Database) -> list[dict[str, str]]:
+    recorded = await migrate.applied(database)
+    migrate.pending(migrate.migrations(), recorded)  # complains if database and software do not belong together
+    states = []
+    for migration in migrate.migrations():
+        record = recorded.get(migration.number)
+        states.append({"migration": str(migration), "applied_at": f"{record.at:%Y-%m-%d %H:%M:%S%z}" if record else ""})
+    return states

@@ -1,0 +1,104 @@
+"""What production mode refuses: a table of checks, all run, so that one start names every fault.
+
+Settings are checked by themselves; durability on the live database, for a server can be configured anywhere; and keys
+by the key store, which knows whether they were made for the sandbox.
+"""
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from tongka.errors import Misconfigured
+from tongka.settings import Check, Settings
+
+LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
+SAFE_SSL_MODES = {"require", "verify-ca", "verify-full"}
+
+
+def _tls_to_database(settings: Settings) -> bool:
+    parts = urlsplit(settings.database.url)
+    query = parse_qs(parts.query)
+    hosts = [host for text in query.get("host", []) for host in text.split(",")] or [parts.hostname or ""]
+    here = all(host in LOCAL_HOSTS or host.startswith("/") for host in hosts)
+    return here or query.get("sslmode", [""])[0] in SAFE_SSL_MODES
+
+
+def _owner_only(settings: Settings) -> bool:
+    path = Path(settings.keys.passphrase_file)
+    try:
+        return not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError:
+        return False
+
+
+PRODUCTION = (
+    Check(
+        lambda s: s.web.behind_tls or bool(s.web.tls_certificate),
+        "web.behind_tls: nothing terminates TLS; put a proxy in front and set it, or set web.tls_certificate",
+    ),
+    Check(
+        lambda s: not s.web.behind_tls or (bool(s.web.trusted_proxies) and "*" not in s.web.trusted_proxies),
+        "web.trusted_proxies: name the proxy's addresses, never *; otherwise anybody may claim to be anybody",
+    ),
+    Check(
+        lambda s: bool(s.keys.passphrase_file),
+        "keys.passphrase_file: key files and modules in production are opened with a passphrase or PIN; name its file",
+    ),
+    Check(
+        lambda s: not s.keys.passphrase_file or _owner_only(s),
+        "keys.passphrase_file: the file must exist and be readable by its owner only; chmod 600",
+    ),
+    Check(
+        _tls_to_database,
+        "database.url: the connection crosses a network in the clear; add ?sslmode=verify-full",
+    ),
+    Check(
+        lambda s: s.payments.institution != "simulator",
+        "payments.institution: the simulator pays nobody; name the real institution, or none",
+    ),
+    Check(
+        lambda s: s.log.level != "debug",
+        "log.level: debug writes card data into the log; choose info",
+    ),
+)
+"""Of settings alone."""
+
+DURABLE: Mapping[str, frozenset[str]] = {
+    "fsync": frozenset({"on"}),
+    "full_page_writes": frozenset({"on"}),
+    "synchronous_commit": frozenset({"on", "remote_write", "remote_apply", "local"}),
+}
+"""What the live database must say, or an acknowledged top-up is lost in a power cut."""
+
+
+def complaints(settings: Settings) -> list[str]:
+    """What makes these settings unfit for production; nothing in sandbox mode."""
+    if settings.mode != "production":
+        return []
+    return [check.complaint for check in PRODUCTION if not check.holds(settings)]
+
+
+def live_complaints(settings: Settings, durability: Mapping[str, str]) -> list[str]:
+    """The same of the live database; `durability` as `tongka.store.db.durability` reads it."""
+    if settings.mode != "production":
+        return []
+    return [
+        f"the database runs with {name}={durability.get(name, 'unknown')}; set it to on in postgresql.conf"
+        for name, allowed in DURABLE.items()
+        if durability.get(name) not in allowed
+    ]
+
+
+def refuse_unsafe(settings: Settings, durability: Mapping[str, str], *, sandbox_keys: bool) -> None:
+    """Called once at start, when the database and the key store are open.
+
+    Raises:
+        Misconfigured: production mode with anything that is not fit for it; one line for each.
+
+    """
+    found = complaints(settings) + live_complaints(settings, durability)
+    if settings.mode == "production" and sandbox_keys:
+        found.append("keys.uri: these are sandbox keys, which everybody knows; make new ones with `tongka key`")
+    if found:
+        raise Misconfigured("\n".join(found))
