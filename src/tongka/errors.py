@@ -70,6 +70,12 @@ class CardError(Refused):
     code = "card_error"
 
 
+class CardAnswersMissing(CardError):
+    """Not as many card answers as commands, or none where the step needs them."""
+
+    code = "card_answers_missing"
+
+
 class MacWrong(CardError):
     """A MAC or TAC of the card does not verify."""
 

@@ -34,12 +34,22 @@ Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}\Z", description="a count
 """A whole number that some senders write as a number and others as text; `as_count` reads it."""
 
 
+class _ByName(msgspec.StructMeta):
+    """Fields are named, never counted: so required ones may follow optional ones in a message and in what extends it.
+
+    msgspec does not hand `kw_only` down to subclasses, unlike its other options.
+    """
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> "_ByName":
+        return super().__new__(mcs, name, bases, namespace, **({"kw_only": True} | options))
+
+
 @dataclass_transform(field_specifiers=(msgspec.field,), kw_only_default=True, frozen_default=True)
-class Message(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, metaclass=_ByName, frozen=True, omit_defaults=True):
     """What a partner says; a field that holds its default is left out when written. Unknown fields are ignored."""
 
 
-class StrictMessage(Message, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class StrictMessage(Message, forbid_unknown_fields=True):
     """A message in which unknown fields are refused."""
 
 
