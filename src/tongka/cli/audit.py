@@ -1,0 +1,101 @@
+"""`tongka audit`: seal the trail, prove that nobody touched it, hand it to an auditor."""
+
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from tongka.audit import Break, Seal
+from tongka.cli.common import ConfigOption, JsonOption, complaints, console, database_of, print_json, run
+from tongka.days import ZONE
+from tongka.errors import Malformed
+from tongka.store import audit
+
+app = typer.Typer(no_args_is_help=True, help="The tamper-evident audit trail.")
+
+AnchorOption = Annotated[
+    str, typer.Option("--anchor", help="NUMBER:HEX of a seal as it was kept elsewhere, which must still be there.")
+]
+
+
+@app.command()
+def seal(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Seal what is committed. Keep the last line outside this machine: it is what `verify --anchor` takes."""
+
+    async def work() -> list[Seal]:
+        async with database_of(config) as database:
+            return await audit.seal(database, datetime.now(ZONE))
+
+    seals = run(work())
+    if as_json:
+        print_json([{"number": one.number, "rows": len(one.ids), "seal": one.digest.hex()} for one in seals])
+        return
+    for one in seals:
+        typer.echo(f"{one.number}:{one.digest.hex()}")
+    if not seals:
+        complaints.print("nothing new to seal")
+
+
+@app.command()
+def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: JsonOption = False) -> None:
+    """Recompute every seal; exit code 1 and the first breaks if a row or a seal was touched."""
+
+    async def work() -> list[Break]:
+        kept = _parse_anchor(anchor) if anchor else None
+        with _progress() as progress:
+            task = progress.add_task("seals", total=None)
+            async with database_of(config) as database:
+                return await audit.verify(
+                    database, kept, lambda one: progress.update(task, description=f"seal {one.number}")
+                )
+
+    breaks = run(work())
+    if as_json:
+        print_json(breaks)
+    else:
+        for one in breaks:
+            row = f", row {one.entry}" if one.entry else ""
+            console.print(f"seal {one.seal}{row}: {one.what}", markup=False)
+        console.print("the trail is as it was sealed" if not breaks else "the trail was touched")
+    raise typer.Exit(int(bool(breaks)))
+
+
+@app.command()
+def export(
+    config: ConfigOption = None, after: Annotated[int, typer.Option(help="Only seals after this number.")] = 0
+) -> None:
+    """Print the sealed trail as JSON lines: each seal, then the rows of its batch."""
+
+    async def work() -> None:
+        async with database_of(config) as database, aclosing(audit.export(database, after)) as items:
+            async for item in items:
+                typer.echo(msgspec.json.encode({type(item).__name__.lower(): _plain(item)}))
+
+    run(work())
+
+
+def _plain(item: object) -> object:
+    if isinstance(item, Seal):
+        return {
+            "number": item.number,
+            "horizon": item.horizon,
+            "ids": item.ids,
+            "leaves": item.leaves.hex(),
+            "seal": item.digest.hex(),
+        }
+    return item
+
+
+def _parse_anchor(text: str) -> tuple[int, bytes]:
+    number, _, digest = text.partition(":")
+    try:
+        return int(number), bytes.fromhex(digest)
+    except ValueError as error:
+        raise Malformed("--anchor", "a seal is NUMBER:HEX, as `tongka audit seal` prints it") from error
+
+
+def _progress() -> Progress:
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), console=complaints, transient=True)

@@ -1,0 +1,133 @@
+"""`tongka ledger`: prove the books, read them, close days."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from tongka.cli.common import ConfigOption, JsonOption, complaints, console, database_of, print_json, run, settings_of
+from tongka.days import ZONE, business_date
+from tongka.errors import Refused
+from tongka.money import format_yuan
+from tongka.store import ledger, ledger_checks
+from tongka.store.ledger_checks import CHECKS, Finding
+
+app = typer.Typer(no_args_is_help=True, help="The double-entry books.")
+
+ONE_DAY = timedelta(days=1)
+
+DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, YYYY-MM-DD.")]
+
+
+@app.command()
+def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Prove the books from scratch; exit code 1 with the offending rows if anything is wrong."""
+
+    async def work() -> list[Finding]:
+        with Progress(console=complaints, transient=True) as progress:
+            task = progress.add_task("checks", total=len(CHECKS))
+            async with database_of(config) as database:
+                return await ledger_checks.check(
+                    database, CHECKS, lambda one: progress.update(task, description=one.name, advance=1)
+                )
+
+    findings = run(work())
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            console.print(f"{finding.check}: {finding.sentence}, but not: {finding.row}", markup=False)
+        console.print("the books are right" if not findings else f"{len(findings)} findings")
+    raise typer.Exit(int(bool(findings)))
+
+
+@app.command()
+def balance(
+    account: Annotated[int | None, typer.Argument(help="Account number; all accounts if left out.")] = None,
+    config: ConfigOption = None,
+    *,
+    card: Annotated[str, typer.Option(help="What the books say is on this card instead.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show posted balances in yuan, or in fen as JSON."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            if card:
+                return [{"card_no": card, "balance_fen": await ledger.card_balance(database, card)}]
+            found = await ledger.balances(database) if account is None else [await ledger.balance(database, account)]
+            return [_balance_row(one) for one in found]
+
+    _print(run(work()), as_json=as_json)
+
+
+@app.command()
+def statement(
+    account: Annotated[int, typer.Argument(help="Account number.")],
+    since: DayArgument,
+    until: DayArgument,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List an account's transfers of some business days, both included."""
+
+    async def work() -> list[ledger.Line]:
+        async with database_of(config) as database:
+            return await ledger.statement(database, account, since.date(), until.date())
+
+    lines = run(work())
+    if as_json:
+        print_json(lines)
+        return
+    shown = ("id", "business_date", "kind", "reason", "card_no", "order_no", "other", "debit_fen", "credit_fen")
+    _print([{name: getattr(line, name) for name in shown} for line in lines], as_json=False)
+
+
+@app.command("roll-up")
+def roll_up(until: DayArgument, config: ConfigOption = None) -> None:
+    """Close the business days up to this one, which must be over; doing it again changes nothing."""
+
+    async def work() -> None:
+        today = business_date(datetime.now(ZONE), settings_of(config).city.cut)
+        if until.date() >= today:
+            raise Refused(f"{until:%Y-%m-%d} is not over yet; the last day that can be closed is {today - ONE_DAY}")
+        async with database_of(config) as database:
+            await ledger.roll_up(database, until.date())
+
+    run(work())
+    console.print(f"closed up to {until:%Y-%m-%d}")
+
+
+def _balance_row(one: ledger.Balance) -> dict[str, object]:
+    return {
+        "account": one.account,
+        "name": one.name,
+        "kind": one.kind.value,
+        "debit_fen": one.debit_fen,
+        "credit_fen": one.credit_fen,
+        "balance_fen": one.balance_fen,
+        "available_fen": one.available_fen,
+    }
+
+
+def _print(rows: list[dict[str, object]], *, as_json: bool) -> None:
+    """A table with the amounts in yuan, or JSON with them in fen."""
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    for name in rows[0] if rows else ("nothing",):
+        fen = name.endswith("_fen")
+        table.add_column(name.removesuffix("_fen"), justify="right" if fen else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(name, value) for name, value in row.items()))
+    console.print(table)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
