@@ -30,7 +30,10 @@ MAX_SHOWN = 40
 """Characters of a received key that an error repeats."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=128, description="1 to 128 characters")]
-Count = int | Annotated[str, Meta(pattern=r"^[0-9]{1,9}\Z", description="a count (number or digits)")]
+Count = (
+    Annotated[int, Meta(ge=0, lt=10**9, description="a count (number or digits)")]
+    | Annotated[str, Meta(pattern=r"^[0-9]{1,9}\Z")]
+)
 """A whole number that some senders write as a number and others as text; `as_count` reads it."""
 
 
@@ -147,7 +150,7 @@ def _twice(keys: list[str]) -> Malformed:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
+    if len(digits.lstrip("-")) > MAX_DIGITS:
         raise Malformed("message", f"a number has more than {MAX_DIGITS} digits")
     return int(digits)
 
@@ -199,6 +202,7 @@ def as_count(value: int | str) -> int:
 
 _MISSING = re.compile(r"missing required field `(?P<field>.*?)`(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*?)`(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
+_INDEX = re.compile(r"\[[^\]]*\]")
 _AT = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
 
 
@@ -209,8 +213,8 @@ def _malformed(kind: type[msgspec.Struct], message: str) -> Malformed:
     if found := _UNKNOWN.search(message):
         return Malformed(ascii(_path(found)[:MAX_SHOWN]), "is not a field of this message")
     found = _AT.search(message)
-    path = found["path"].replace("[...]", "") if found else "message"
-    why = expectations(kind).get(path)
+    path = found["path"] if found else "message"
+    why = expectations(kind).get(_INDEX.sub("", path))
     return Malformed(path, f"{why} is expected" if why else _AT.sub("", message))
 
 
