@@ -21,6 +21,7 @@ RECORD_MAX: Final = 0x0FFF
 
 POS_PARAM_MAX: Final = 1024
 POS_PARAM_TEXTS: Final = ("pos_id", "type", "subject", "record_id")
+JSON_DEPTH_MAX: Final = 32
 MAC_LEN: Final = 16
 _VERSION_2: Final = 2
 _HEAD_LEN = U16.size
@@ -98,14 +99,22 @@ def parse_pos_param(text: bytes) -> dict[str, Any]:
         raise CodeRefused(Reason.POS_PARAM_ERROR, f"pos_param has at most {POS_PARAM_MAX} bytes")
     try:
         members = json.loads(text.decode(), parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CodeRefused(Reason.POS_PARAM_ERROR, "pos_param is not JSON") from error
+    if _depth(members) > JSON_DEPTH_MAX:
+        raise CodeRefused(Reason.POS_PARAM_ERROR, f"pos_param is nested over {JSON_DEPTH_MAX} deep")
     if not isinstance(members, dict):
         raise CodeRefused(Reason.POS_PARAM_ERROR, "pos_param is not a JSON object")
     for name in POS_PARAM_TEXTS:
         if not isinstance(members.get(name), str) or not members[name]:
             raise CodeRefused(Reason.POS_PARAM_ERROR, f"pos_param lacks the text {name!r}")
     return members
+
+
+def _depth(value: Any) -> int:
+    """How many containers stand in each other; JSON that a gate's C reads within a bounded stack."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if parts is None else 1 + max(map(_depth, parts), default=0)
 
 
 def _no_constant(name: str) -> None:

@@ -5,13 +5,13 @@ any code that its key list verifies: production has its keys in a HSM and never 
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from coincurve import PrivateKey as Secp256k1Secret
 
 from tongka.code.issue import (
+    Signer,
     make_code,
     make_ministry_code,
     secp192k1_signer,
@@ -68,23 +68,19 @@ class Mint:
         usual = Credential(user_id=user_id, expires_at=now + AUTHORISED_FOR_S, limit_fen=2000, user_key=key)
         return replace(usual, **changes)
 
-    def code(
-        self,
-        credential: Credential,
-        generated: int,
-        *,
-        key_id: int = 0,
-        prefix: bytes = b"",
-        signers: Callable[[bytes], bytes] | None = None,
-    ) -> bytes:
-        """An Alipay code, or an operator's behind `prefix`; `signers` replaces the user's."""
+    def master_signer(self, key_id: int) -> Signer:
         if key_id in SM2_KEY_IDS:
-            algorithm, master = Algorithm.SM2, sm2_der_signer(self._sm2(self._master(key_id)))
-        else:
-            algorithm, master = Algorithm.SECP256K1, secp256k1_signer(self._secret(self._master(key_id)))
-        held = sign_credential(credential, algorithm=algorithm, key_id=key_id, master=master)
-        user = signers or secp192k1_signer(self._user_secret(credential.user_id))
-        return make_code(held, generated=generated, user=user, prefix=prefix)
+            return sm2_der_signer(self._sm2(self._master(key_id)))
+        return secp256k1_signer(self._secret(self._master(key_id)))
+
+    def user_signer(self, user_id: str) -> Signer:
+        return secp192k1_signer(self._user_secret(user_id))
+
+    def code(self, credential: Credential, generated: int, *, key_id: int = 0, prefix: bytes = b"") -> bytes:
+        """An Alipay code, or an operator's behind `prefix`."""
+        algorithm = Algorithm.SM2 if key_id in SM2_KEY_IDS else Algorithm.SECP256K1
+        held = sign_credential(credential, algorithm=algorithm, key_id=key_id, master=self.master_signer(key_id))
+        return make_code(held, generated=generated, user=self.user_signer(credential.user_id), prefix=prefix)
 
     def certificate(self, **changes: Any) -> bytes:
         """The issuer's, signed by the CA; `changes` are fields of `Certificate`."""
@@ -117,5 +113,5 @@ class Mint:
             generated=generated,
             user_signature=bytes(sm2.SIGNATURE_LEN),
         )
-        signers = sm2_signer(self._sm2("issuer")), sm2_signer(self._sm2("ministry user " + user_id))
-        return make_ministry_code(replace(usual, **changes), issuer=signers[0], user=signers[1])
+        issuer, user = sm2_signer(self._sm2("issuer")), sm2_signer(self._sm2("ministry user " + user_id))
+        return make_ministry_code(replace(usual, **changes), issuer=issuer, user=user)
