@@ -105,15 +105,15 @@ class Response(NamedTuple):
     sw: int
 
     @classmethod
-    def parse(cls, raw: bytes) -> Self:
+    def parse(cls, raw: bytes, field: str = "card answer") -> Self:
         """Read data‖SW.
 
         Raises:
-            Malformed: shorter than a status word or longer than a short APDU's answer.
+            Malformed: shorter than a status word or longer than a short APDU's answer; names `field`.
 
         """
         if not 2 <= len(raw) <= ANSWER_MAX:
-            raise Malformed("card answer", f"2 to {ANSWER_MAX} bytes are expected, not {len(raw)}")
+            raise Malformed(field, f"2 to {ANSWER_MAX} bytes are expected, not {len(raw)}")
         return cls(bytes(raw[:-2]), int.from_bytes(raw[-2:], "big"))
 
     @property

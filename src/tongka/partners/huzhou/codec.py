@@ -24,7 +24,8 @@ from tongka.wire import Message, read
 
 _SPACE = b" \t\r\n"
 _TAIL = b',"sign":""}'
-_SIGNATURE = re.compile(rb'"[0-9A-Fa-f]{128}"')
+_SIGNATURE = re.compile(rb'"(?:[0-9A-F]{128}|[0-9a-f]{128})"')
+"""Upper or lower case, but not both: so no bit of a message can be changed without the signature failing."""
 
 
 class SignMode(StrEnum):
@@ -72,11 +73,11 @@ class Parsed:
         """r‖s.
 
         Raises:
-            BadSignature: `sign` is not 128 hexadecimal digits written plainly.
+            BadSignature: `sign` is not 128 hexadecimal digits, plainly written and all of one case.
 
         """
         if not _SIGNATURE.fullmatch(self.sign):
-            raise BadSignature("sign: 128 hexadecimal digits are expected, r and s of SM3withSM2")
+            raise BadSignature("sign: 128 hexadecimal digits of one case are expected, r and s of SM3withSM2")
         return bytes.fromhex(self.sign[1:-1].decode())
 
     def signed_text(self, mode: SignMode = SignMode.EMPTY) -> bytes:
@@ -107,7 +108,7 @@ def _without_member(body: bytes, start: int, end: int) -> bytes:
     if before.rstrip(_SPACE).endswith(b","):
         return before.rstrip(_SPACE)[:-1] + after
     if after.lstrip(_SPACE).startswith(b","):
-        return before + after.lstrip(_SPACE)[1:]
+        return before + after.lstrip(_SPACE)[1:].lstrip(_SPACE)
     return before + after
 
 

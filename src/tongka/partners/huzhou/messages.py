@@ -139,7 +139,7 @@ def _commands(value: str | list[str] | None) -> tuple[Command, ...]:
 
 
 def _responses(value: str | list[str] | None, field: str) -> tuple[Response, ...]:
-    return tuple(Response.parse(parse_hex(entry, field)) for entry in _entries(value, field))
+    return tuple(Response.parse(parse_hex(entry, field), field) for entry in _entries(value, field))
 
 
 def _entries(value: str | list[str] | None, field: str) -> list[str]:
