@@ -13,6 +13,7 @@ from tongka.crypto import sm2
 from tongka.errors import BadSignature, Malformed, UnknownParty
 from tongka.partners.huzhou import codec, messages
 from tongka.partners.huzhou.codec import PartnerKey, SignMode
+from tongka.partners.huzhou.fields import MAX_BODY_BYTES
 from tongka.partners.huzhou.messages import OPERATIONS
 from tongka.wire import read
 
@@ -198,7 +199,7 @@ def test_a_malformed_message_is_refused_by_its_field(text, field):
 
 
 def test_the_limit_is_64_kib_exactly():
-    room = messages.MAX_BODY_BYTES - len(sealed(CREATE["request_text"].replace("{", '{"x":"",', 1)))
+    room = MAX_BODY_BYTES - len(sealed(CREATE["request_text"].replace("{", '{"x":"",', 1)))
     accepts(sealed(CREATE["request_text"].replace("{", f'{{"x":"{"y" * room}",', 1)))
     with pytest.raises(Malformed, match="at most 65536 bytes are read, not 65537"):
         accepts(sealed(CREATE["request_text"].replace("{", f'{{"x":"{"y" * (room + 1)}",', 1)))

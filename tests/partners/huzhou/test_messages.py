@@ -8,7 +8,8 @@ import pytest
 
 from tongka.errors import CardAnswersMissing, Malformed
 from tongka.partners.huzhou import messages
-from tongka.partners.huzhou.messages import OPERATIONS, Customer, customer_of, hex_list, operation_for
+from tongka.partners.huzhou.fields import Customer, customer_of, hex_list
+from tongka.partners.huzhou.messages import OPERATIONS, operation_for
 from tongka.wire import read
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "huzhou_messages.json").read_text("utf-8"))

@@ -19,7 +19,8 @@ import msgspec
 
 from tongka.crypto import sm2
 from tongka.errors import BadSignature, Malformed, UnknownParty
-from tongka.partners.huzhou.messages import READER, Answer, Request
+from tongka.partners.huzhou.fields import READER
+from tongka.partners.huzhou.messages import Answer, Request
 from tongka.wire import Message, read
 
 _SPACE = b" \t\r\n"

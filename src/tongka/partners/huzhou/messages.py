@@ -1,39 +1,35 @@
-r"""What the Huzhou card front and its clients say: the envelope and the twelve operations, every field as printed.
+"""What the Huzhou card front and its clients say: the envelope and the twelve operations, every field as printed.
 
-Source: Huzhou card front V1.1.1, clause 2.4 (envelope) and chapter 4; the clause stands in each docstring. Optional
-fields may be absent or null, and an empty text is as good as absent. The limits are ours where the document has none.
+Source: Huzhou card front V1.1.1, clause 2.4 (envelope) and chapter 4; the clause stands in each docstring.
 """
 
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from tongka.card.apdu import Command, Response, parse_hex
-from tongka.card.script import Script, pair
-from tongka.errors import CardAnswersMissing, Malformed
+from tongka.card.apdu import Command
+from tongka.card.script import Script
+from tongka.errors import Malformed
 from tongka.money import Fen, parse_fen
-from tongka.wire import Count, Message, ObjectReader, as_count, read, spelt
-
-MAX_BODY_BYTES = 64 * 1024
-MAX_APDUS = 64
-"""Appendix C has fewer commands, all together."""
-PAGE_SIZE_MAX = 20
-READER = ObjectReader(MAX_BODY_BYTES)
-
-Name = Annotated[str, Meta(min_length=1, max_length=32, description="a text of 1 to 32 characters")]
-Date = Annotated[str, Meta(pattern=r"^[0-9]{8}\Z", description="a date, YYYYMMDD")]
-Time = Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", description="a time, HHMMSS")]
-CardNo = Annotated[str, Meta(pattern=r"^[0-9]{8,20}\Z", description="a card number, 8 to 20 digits")]
-Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,10}\Z", description="an amount in fen, 1 to 10 digits")]
-Balance = Annotated[str, Meta(pattern=r"^[0-9]{0,10}\Z", description="a balance in fen, at most 10 digits")]
-Code = Annotated[str, Meta(min_length=1, max_length=2, description="a code of the document's list")]
-Remark = Annotated[str, Meta(max_length=64, description="a text of at most 64 characters")]
-Private = Annotated[str, Meta(max_length=128, description="a text of at most 128 characters")]
-HexList = (
-    Annotated[str, Meta(description="hex, several entries separated by commas, or an array of them")]
-    | Annotated[list[str], Meta(max_length=MAX_APDUS)]
+from tongka.partners.huzhou.fields import (
+    Amount,
+    Balance,
+    CardNo,
+    ChargeType,
+    Code,
+    CustInfo,
+    Date,
+    HexList,
+    Name,
+    Remark,
+    Time,
+    paired,
+    responses_of,
+    script_of,
 )
-ChargeType = Annotated[Literal["01"], Meta(description="01 (purse)")]
+from tongka.wire import Count, Message, as_count, spelt
+
+PAGE_SIZE_MAX = 20
 
 
 class Request(Message):
@@ -63,33 +59,6 @@ class Answer(Message):
     text: str = spelt("resultdesc")
 
 
-class Customer(Message):
-    """`custinfo`; its reference in the document leads nowhere. Personal data: never printed."""
-
-    name: Private | None = spelt("custname", None)
-    certificate_type: Private | None = spelt("certtype", None)
-    certificate_no: Private | None = spelt("certno", None)
-    mobile: Private | None = spelt("mobile", None)
-
-    def __repr__(self) -> str:
-        return "Customer(…)"
-
-
-CustInfo = Customer | Annotated[str, Meta(max_length=1024, description="a customer object, or JSON text of one")]
-
-
-def customer_of(value: Customer | str | None) -> Customer | None:
-    """Read `custinfo`, which may be an object or JSON text of one; None when absent or empty.
-
-    Raises:
-        Malformed: text that holds no such object.
-
-    """
-    if not isinstance(value, str):
-        return value
-    return read(Customer, READER.read_text(value, "custinfo")) if value else None
-
-
 # --- parts that several operations share ------------------------------------------------------------------------------
 
 
@@ -97,12 +66,12 @@ class _Answers(Message):
     """4.10 to 4.13: `apdulist` holds the card's answers; if `apduresp` is present, it holds the commands."""
 
     count: Count | None = spelt("apdunum", None)
-    list: HexList | None = spelt("apdulist", None)
+    entries: HexList | None = spelt("apdulist", None)
     answers: HexList | None = spelt("apduresp", None)
 
     @property
     def has_answers(self) -> bool:
-        return bool(self.list)
+        return bool(self.entries)
 
     def script(self, expected: tuple[Command, ...]) -> Script:
         """The answers beside the commands, which are those `expected` unless the message brings them.
@@ -113,47 +82,8 @@ class _Answers(Message):
 
         """
         if self.answers:
-            return script_of(self.count, self.list, self.answers)
-        return _paired(self.count, expected, _responses(self.list, "apdulist"))
-
-
-def script_of(count: int | str | None, commands: str | list[str] | None, answers: str | list[str] | None) -> Script:
-    """`apdulist` beside `apduresp`.
-
-    Raises:
-        Malformed: an entry is no hex, no command or no answer.
-        CardAnswersMissing: a part is missing, or the numbers do not match (000026).
-
-    """
-    return _paired(count, _commands(commands), _responses(answers, "apduresp"))
-
-
-def _paired(count: int | str | None, commands: tuple[Command, ...], answers: tuple[Response, ...]) -> Script:
-    if count is None or as_count(count) != len(answers):
-        raise CardAnswersMissing(f"apdunum does not match the {len(answers)} card answers sent")
-    return pair(commands, answers)
-
-
-def _commands(value: str | list[str] | None) -> tuple[Command, ...]:
-    return tuple(Command.from_hex(entry, "apdulist") for entry in _entries(value, "apdulist"))
-
-
-def _responses(value: str | list[str] | None, field: str) -> tuple[Response, ...]:
-    return tuple(Response.parse(parse_hex(entry, field), field) for entry in _entries(value, field))
-
-
-def _entries(value: str | list[str] | None, field: str) -> list[str]:
-    if not value:
-        return []
-    entries = value.split(",") if isinstance(value, str) else value
-    if len(entries) > MAX_APDUS:
-        raise Malformed(field, f"at most {MAX_APDUS} entries are read, not {len(entries)}")
-    return entries
-
-
-def hex_list(commands: tuple[Command, ...]) -> str:
-    """Commands as the document writes them: upper-case hex, separated by commas."""
-    return ",".join(command.hex for command in commands)
+            return script_of(self.count, self.entries, self.answers)
+        return paired(self.count, expected, responses_of(self.entries, "apdulist"))
 
 
 class _Charge(Message):
@@ -176,11 +106,13 @@ class _Charge(Message):
         return parse_fen(self.amount_text, "txnamt")
 
 
-class _OrderCharge(_Charge):
+class OrderCharge(_Charge):
+    """The fields of 4.7, and of 4.5, 4.6 and 4.8 without their script."""
+
     order_no: Name = spelt("orderno")
 
 
-class _RunCharge(_OrderCharge):
+class RunCharge(OrderCharge):
     """An order, and the commands that its card ran."""
 
     count: Count | None = spelt("apdunum", None)
@@ -325,11 +257,11 @@ class ChargeOrderCancel(Message):
     order_no: Remark | None = spelt("orderno", None)
 
 
-class CardChargeRequest(_RunCharge):
+class CardChargeRequest(RunCharge):
     """4.5.1, with the answers to the commands of 4.2.2, for MAC1 must travel."""
 
 
-class CardChargeConfirm(_RunCharge):
+class CardChargeConfirm(RunCharge):
     """4.6.1."""
 
 
@@ -337,7 +269,7 @@ class Done(_Times):
     """4.6.2."""
 
 
-class ChargeOrderManageRequest(_OrderCharge):
+class ChargeOrderManageRequest(OrderCharge):
     """4.7.1."""
 
 
@@ -349,7 +281,7 @@ class ManageCommands(Message):
     commands: str = spelt("apdulist")
 
 
-class ChargeOrderManageConfirm(_RunCharge):
+class ChargeOrderManageConfirm(RunCharge):
     """4.8.1."""
 
 
