@@ -1,0 +1,109 @@
+"""The tables of the page on the Huzhou interface, written from the code lists and the messages themselves."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NoReturn
+
+from msgspec import NODEFAULT, Struct, structs
+
+from tongka.partners.huzhou import codes, messages
+from tongka.partners.huzhou.messages import OPERATIONS, Operation
+from tongka.wire import expectations
+
+LISTS: dict[str, tuple[codes.Row, ...]] = {
+    "channels": codes.CHANNELS,
+    "order types": codes.ORDER_TYPES,
+    "order states": codes.ORDER_STATES,
+    "payment methods": codes.PAYMENT_METHODS,
+    "areas": codes.AREAS,
+    "charge types": codes.CHARGE_TYPES,
+    "return types": codes.RETURN_TYPES,
+    "card results": codes.CARD_RESULTS,
+    "real-name flags": codes.REAL_NAME_FLAGS,
+    "init flags": codes.INIT_FLAGS,
+    "card states": codes.CARD_STATES,
+}
+
+
+def operations() -> str:
+    """The twelve operations and where they are posted."""
+    rows = ((each.clause, each.title, f"`/cardfront{each.path}`") for each in OPERATIONS.values())
+    return _table(("Clause", "", "POST"), rows)
+
+
+def envelope() -> str:
+    """The fields around a request's `data`."""
+    return _fields(messages.Request)
+
+
+def fields(operation: Operation) -> str:
+    """What an operation is sent and what it answers."""
+    asked = f"### {operation.name}\n\n{operation.clause} {operation.title}\n\n{_fields(operation.request)}"
+    answered = ", ".join(f"`{name}`" for name in _spellings(operation.answer)) if operation.answer else "no data"
+    return f"{asked}\nAnswer: {answered}.\n"
+
+
+def all_fields() -> str:
+    return "\n".join(map(fields, OPERATIONS.values()))
+
+
+def code_list(rows: tuple[codes.Row, ...]) -> str:
+    return _table(("Code", "Text"), ((f"`{row.code}`", row.text) for row in rows))
+
+
+def results() -> str:
+    """Appendix D, and which of our refusals is told by which row."""
+    by_row: dict[codes.Row, list[str]] = {}
+    for error, row in codes.RESULT_OF.items():
+        by_row.setdefault(row, []).append(f"`{error}`")
+    rows = ((f"`{row.code}`", row.text, ", ".join(by_row.get(row, []))) for row in codes.RESULTS)
+    return _table(("Code", "Text", "Our refusals"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "huzhou operations": operations,
+    "huzhou envelope": envelope,
+    "huzhou fields": all_fields,
+    "huzhou results": results,
+    **{f"huzhou {name}": partial(code_list, rows) for name, rows in LISTS.items()},
+}
+"""The generated parts of ``docs/partners/huzhou.md``: each stands between ``<!-- generated: NAME -->`` and
+``<!-- end -->``."""
+
+
+def refresh(page: str) -> str:
+    """The page with every generated part written anew."""
+    for name, write in BLOCKS.items():
+        start = f"<!-- generated: {name} -->\n"
+        head, found, rest = page.partition(start)
+        _, ended, tail = rest.partition("<!-- end -->")
+        if not found or not ended:
+            _missing(name)
+        page = f"{head}{start}\n{write()}\n{ended}{tail}"
+    return page
+
+
+def _missing(name: str) -> NoReturn:
+    raise ValueError(f"the page lacks <!-- generated: {name} --> or the <!-- end --> after it")
+
+
+def _fields(kind: type[Struct]) -> str:
+    expected = expectations(kind)
+    rows = (
+        (f"`{field.encode_name}`", "Y" if _required(field) else "", expected[field.encode_name])
+        for field in structs.fields(kind)
+    )
+    return _table(("Field", "Required", "Expected"), rows)
+
+
+def _required(field: structs.FieldInfo) -> bool:
+    return field.default is NODEFAULT and field.default_factory is NODEFAULT
+
+
+def _spellings(kind: type[Struct]) -> tuple[str, ...]:
+    return kind.__struct_encode_fields__
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
