@@ -1,0 +1,100 @@
+"""The database is killed in a loop while moves are acknowledged: none is lost, none doubled, and every error is true.
+
+A SIGKILL proves what a crash of the server does; what a power cut does to pages that were not fsynced it cannot show.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime
+
+import pytest
+
+from tongka import settings
+from tongka.days import ZONE
+from tongka.errors import Failed, Unknown
+from tongka.ledger import Account, Posting
+from tongka.store.db import open_database
+from tongka.store.ledger import post
+from tongka.store.ledger_checks import check
+from tongka.store.migrate import upgrade
+
+CYCLES = int(os.environ.get("TONGKA_TEST_CRASHES", "100"))
+WRITERS = 4
+NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
+
+
+class Writer:
+    """Posts one transfer after the other, each under its own order number, and keeps what it was told of each."""
+
+    def __init__(self, database, name):
+        self.database, self.name = database, name
+        self.told = {}
+
+    async def run(self, stop):
+        while not stop.is_set():
+            order_no = f"{self.name}.{len(self.told)}"
+            self.told[order_no] = await self.attempt(order_no)
+            if self.told[order_no] == "failed":
+                await asyncio.sleep(0.005)
+
+    async def attempt(self, order_no):
+        posting = Posting(Account.BANK, Account.ORDERS_IN_HAND, 100, "create", order_no=order_no)
+        try:
+            await post(self.database, [posting], NOON, NOON.date())
+        except Unknown:
+            return "unknown"
+        except Failed:
+            return "failed"
+        return "done"
+
+
+async def await_answer(database):
+    """The pool starts the killed server again by itself."""
+    while True:
+        with suppress(Failed):
+            return await database.read_value("SELECT 1")
+        await asyncio.sleep(0.005)
+
+
+def kill_some(folder, pids, dice):
+    """Kill all processes of the server, the first one alone, or any one of them."""
+    try:
+        postmaster = int((folder / "pgdata" / "postmaster.pid").read_text().split()[0])
+    except (OSError, IndexError):
+        postmaster = pids[0]  # it is just starting
+    for pid in dice.choice([pids, [postmaster], [dice.choice(pids)]]):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+async def test_nothing_acknowledged_is_lost_or_doubled_when_the_database_is_killed(folder, processes_of):
+    dice = random.Random(20250602)
+    database = await open_database(settings.Database(data_dir=str(folder), acquire_timeout_s=30))
+    await upgrade(database)
+    writers = [Writer(database, name) for name in range(WRITERS)]
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(writer.run(stop)) for writer in writers]
+    kills = 0
+    while kills < CYCLES:
+        await asyncio.sleep(dice.uniform(0.0, 0.05))
+        if pids := processes_of(folder):  # else it is going down of the kill before
+            kill_some(folder, pids, dice)
+            kills += 1
+        await await_answer(database)
+    stop.set()
+    await asyncio.gather(*tasks)
+    rows = await database.read("SELECT order_no, count(*) AS times FROM transfer GROUP BY order_no")
+    found = {row["order_no"]: row["times"] for row in rows}
+    told = {order_no: what for writer in writers for order_no, what in writer.told.items()}
+    outcomes = Counter((what, found.pop(order_no, 0)) for order_no, what in told.items())
+    allowed = {("done", 1), ("unknown", 0), ("unknown", 1), ("failed", 0)}
+    assert (set(outcomes) - allowed, found) == (set(), {}), outcomes
+    assert outcomes["done", 1] > CYCLES
+    assert await check(database) == []
+    await database.close()
+    assert processes_of(folder) == []
