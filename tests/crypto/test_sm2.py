@@ -54,6 +54,12 @@ def test_what_is_signed_verifies(message):
         sm2.verify(key.public_key, message + b"\0", signature)
 
 
+def test_a_generated_key_is_made_again_from_its_bytes():
+    key = sm2.generate()
+    assert sm2.PrivateKey(key.secret_bytes()).public_key == key.public_key
+    assert sm2.generate().secret_bytes() != key.secret_bytes()
+
+
 def test_every_signature_has_a_fresh_nonce():
     assert len({sm2.sign(PRIVATE, MESSAGE)[:32] for _ in range(50)}) == 50
 

@@ -197,7 +197,7 @@ def _contexts(c: Any, pkey: Pkey, identity: bytes) -> tuple[Any, Any]:
     """A key context that knows the signer's identity, and a digest context that uses it; the caller frees both."""
     key_context = c.EVP_PKEY_CTX_new_from_pkey(_NULL, pkey, _NULL)
     context = c.EVP_MD_CTX_new()
-    c.EVP_PKEY_CTX_set1_id(key_context, identity, len(identity))
+    _must(c.EVP_PKEY_CTX_set1_id(key_context, identity, len(identity)))
     c.EVP_MD_CTX_set_pkey_ctx(context, key_context)
     return key_context, context
 

@@ -14,6 +14,7 @@ from tongka.partners.huzhou.client import CardFront, Outcome, TopUpInterrupted
 from tongka.partners.huzhou.fields import Customer
 from tongka.sandbox.card.power import AFTER, BEFORE
 
+TIMES = {"time": "093000", "date": "20260101", "settlement_date": "20260101"}
 TOP_UP = ["cardInfoQuery", "chargeOrderCreate", "cardChargeRequest", "cardChargeConfirm"]
 
 
@@ -153,6 +154,12 @@ async def test_a_recovery_that_is_refused_says_so(front, double):
     order = structs.replace(await front.top_up(double.card, 500, "P1"), order_no="O2")
     with pytest.raises(CardFrontRefused, match="000039"):
         await front.recover(double.card, order)
+
+
+async def test_an_answer_without_its_commands_is_left_to_recovery(front, double, monkeypatch):
+    monkeypatch.setattr(double, "card_charge_request", lambda _: ("000000", messages.Done(**TIMES)))
+    with pytest.raises(TopUpInterrupted, match="orderno: is missing"):
+        await front.top_up(double.card, 500, "P1")
 
 
 async def test_an_order_is_cancelled(front, double):

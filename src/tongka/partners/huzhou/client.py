@@ -13,7 +13,7 @@ from msgspec import Struct
 from tongka.card.apdu import CardChannel, Command, Response, send
 from tongka.card.appendix_c import command
 from tongka.card.commands import init_for_purchase
-from tongka.errors import CardGone, Failed, Unknown
+from tongka.errors import CardGone, Failed, Malformed, Unknown
 from tongka.partners.huzhou import messages
 from tongka.partners.huzhou.calls import Calls, CardFrontRefused, Identity, Line, Outcome
 from tongka.partners.huzhou.codes import CASH
@@ -95,7 +95,7 @@ class CardFront(Calls):
             released = True
             second = _charge(messages.CardChargeConfirm, order, **_script(authorised, await run(card, authorised)))
             await self.card_charge_confirm(second)
-        except (CardGone, Failed, Unknown) as why:
+        except (CardGone, Failed, Unknown, Malformed) as why:
             raise TopUpInterrupted(order, why) from why
         except CardFrontRefused as why:
             if released:

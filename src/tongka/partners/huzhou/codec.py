@@ -85,8 +85,8 @@ class Parsed:
         """The bytes that were signed.
 
         With `SignMode.EMPTY` the digits between the quotes of the outermost `sign` are taken out. With `SignMode.OMIT`
-        the member is: from the comma before it to its closing quote, white space between included; when it stands
-        first, from its key to the comma after it; when it stands alone, from its key to its closing quote.
+        the member is: from the comma before it to its closing quote; when it stands first, from its key to the comma
+        after it and the white space behind that; when it stands alone, from its key to its closing quote.
 
         Raises:
             BadSignature: the digits stand a second time in the message, where no signer could have put them.

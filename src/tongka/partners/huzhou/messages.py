@@ -133,11 +133,11 @@ class _Times(Message):
 
 
 class _TimedCommands(_Times):
-    """Commands for the card to run next."""
+    """Commands for the card to run next. We write both fields as text; from others every form is read."""
 
     order_no: str = spelt("orderno")
-    count: str = spelt("apdunum")
-    commands: str = spelt("apdulist")
+    count: Count = spelt("apdunum")
+    commands: HexList = spelt("apdulist")
 
 
 # --- the operations ---------------------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ class ManageCommands(Message):
     """4.7.2."""
 
     order_no: str = spelt("orderno")
-    count: str = spelt("apdunum")
-    commands: str = spelt("apdulist")
+    count: Count = spelt("apdunum")
+    commands: HexList = spelt("apdulist")
 
 
 class ChargeOrderManageConfirm(RunCharge):
