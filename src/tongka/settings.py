@@ -202,6 +202,17 @@ class Loaded:
             yield key, SECRET if key.secret and value else _text(value), self.sources[key.name]
 
 
+def table() -> str:
+    """Every setting as a table in Markdown, for `docs/operating/settings.md`."""
+    head = ["| Setting | Environment variable | Default | |", "| --- | --- | --- | --- |"]
+    rows = (
+        f"| `{key.name}` | `{key.variable}` | {f'`{_text(key.default)}`' if key.default not in {'', ()} else 'none'} |"
+        f" {key.description} |"
+        for key in KEYS.values()
+    )
+    return "\n".join([*head, *rows])
+
+
 def load(file: Path | None, environment: Mapping[str, str]) -> Loaded:
     """Read the file (or the one `TONGKA_CONFIG` names, or none) and the environment.
 

@@ -29,6 +29,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -235,8 +236,8 @@ class EmbeddedPostgres:
         with self.log.open("ab") as log:
             subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                check=True, pass_fds=(lock,), env=_environment(), cwd="/",
-            )  # fmt: skip
+                check=False, pass_fds=(lock,), env=_environment(), cwd="/",
+            )  # fmt: skip  # whether it came up, the lock and the socket say
 
     def _as_account(self) -> list[str]:
         account = Account.for_cluster(self.pgdata)
@@ -278,7 +279,8 @@ class EmbeddedPostgres:
         """Fast shutdown; after STOP_TIMEOUT_S immediate shutdown, which recovers at the next start."""
         for number in (signal.SIGINT, signal.SIGQUIT):
             if pid := self._postmaster():
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
             deadline = time.monotonic() + STOP_TIMEOUT_S
             while time.monotonic() < deadline:
                 if (lock := _try_lock(self.folder / "server.lock")) is not None:
