@@ -164,6 +164,10 @@ def test_the_two_modes_do_not_pass_for_each_other():
             codec.open_answer(codec.seal(text, signed, written), expected)
 
 
+def test_a_parsed_message_shows_neither_its_body_nor_its_data():
+    assert CREATE["request"]["cardno"] not in repr(codec.parse_request(sealed()))
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 MALFORMED = {

@@ -11,7 +11,7 @@ Whoever signs with a key that does not live in this process takes the two halves
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -64,9 +64,9 @@ class Parsed:
 
     """
 
-    body: bytes
-    fields: dict[str, Any]
-    data: dict[str, Any]
+    body: bytes = field(repr=False)  # the first three may hold personal data
+    fields: dict[str, Any] = field(repr=False)
+    data: dict[str, Any] = field(repr=False)
     sign: bytes
 
     @property

@@ -63,11 +63,19 @@ class Answer(Message):
 
 
 class _Answers(Message):
-    """4.10 to 4.13: `apdulist` holds the card's answers; if `apduresp` is present, it holds the commands."""
+    """4.10 to 4.13: `apdulist` holds the card's answers; if `apduresp` is present, it holds the commands.
 
+    `custinfo` is personal data and may be a text: these messages never print more than the card's number.
+    """
+
+    card_no: CardNo = spelt("cardno")
+    customer: CustInfo | None = spelt("custinfo", None)
     count: Count | None = spelt("apdunum", None)
     entries: HexList | None = spelt("apdulist", None)
     answers: HexList | None = spelt("apduresp", None)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(card_no={self.card_no!r}, …)"
 
     @property
     def has_answers(self) -> bool:
@@ -294,11 +302,9 @@ class Managed(_Times):
 class CardSaleRequest(_Answers):
     """4.10.1: the answers to IDX_0002, IDX_0004 and IDX_1001."""
 
-    card_no: CardNo = spelt("cardno")
     real_name: Annotated[Literal["Y", "N"], Meta(description="Y or N")] = spelt("realnameflag")
     payment_method: Code = spelt("paytype")
     payment_order: Remark | None = spelt("payorderno", None)
-    customer: CustInfo | None = spelt("custinfo", None)
 
 
 class CardCommands(_TimedCommands):
@@ -310,12 +316,10 @@ class CardCommands(_TimedCommands):
 class CardSaleConfirm(_Answers):
     """4.11.1."""
 
-    card_no: CardNo = spelt("cardno")
     card_result: Annotated[Literal["00", "01"], Meta(description="00 (done) or 01 (failed)")] = spelt("cardresult")
     real_name: Annotated[Literal["Y", "N"], Meta(description="Y or N")] = spelt("realnameflag")
     payment_method: Code = spelt("paytype")
     payment_order: Remark | None = spelt("payorderno", None)
-    customer: CustInfo | None = spelt("custinfo", None)
     order_no: Name = spelt("orderno")
     reference: Name = spelt("refnum")
 
@@ -331,10 +335,8 @@ class CardSold(_Times):
 class CardReturnApply(_Answers):
     """4.12.1: the answers to IDX_0002, IDX_0004 and IDX_2004; none for a bad card."""
 
-    card_no: CardNo = spelt("cardno")
     return_type: Annotated[Literal["0", "1"], Meta(description="0 (good card) or 1 (bad card)")] = spelt("returntype")
     balance: Balance | None = spelt("cardbal", None)
-    customer: CustInfo | None = spelt("custinfo", None)
 
 
 class ReturnCommands(CardCommands):
@@ -346,10 +348,8 @@ class ReturnCommands(CardCommands):
 class CardReturnConfirm(_Answers):
     """4.13.1."""
 
-    card_no: CardNo = spelt("cardno")
     reference: Name = spelt("refnum")
     order_no: Name = spelt("orderno")
-    customer: CustInfo | None = spelt("custinfo", None)
 
 
 class CardReturned(_Times):
