@@ -2,14 +2,13 @@
 
 import json
 
-import httpx
 import pytest
 from msgspec import structs
 
 from tongka.card.commands import CommandKind
 from tongka.errors import CardGone, Failed, Unknown
 from tongka.partners.huzhou import calls, messages
-from tongka.partners.huzhou.calls import CardFrontRefused, Line
+from tongka.partners.huzhou.calls import CardFrontRefused
 from tongka.partners.huzhou.client import CardFront, Outcome, TopUpInterrupted
 from tongka.partners.huzhou.fields import Customer
 from tongka.sandbox.card.power import AFTER, BEFORE
@@ -200,12 +199,6 @@ async def test_a_bad_card_is_returned_without_it(front, double):
     assert (await front.confirm_bad_return(double.card.image.card_no, applied)).order_no == "B1"
 
 
-@pytest.mark.parametrize(("keep_alive", "connection"), [(False, "close"), (True, "keep-alive")])
-async def test_connections_are_short_unless_asked(keep_alive, connection):
-    async with calls._http(Line(keep_alive=keep_alive)) as http:
-        assert http.headers["connection"] == connection
-
-
 async def test_a_client_closes_its_line(front):
     async with front as same:
         assert isinstance(same, CardFront)
@@ -215,4 +208,3 @@ async def test_a_client_closes_its_line(front):
 
 def test_the_clock_is_the_citys():
     assert str(calls.now().tzinfo) == "Asia/Shanghai"
-    assert isinstance(calls._http(Line()), httpx.AsyncClient)
