@@ -248,8 +248,8 @@ def answer(code: RideCode, record: str) -> Answer:
     return Answer(1, code.user_id, record, card_no, card_data, code.shown_card_type)
 
 
-def run(count: int, seed: int) -> Counter[str]:
-    """Try `count` inputs.
+def run(count: int, seed: int, systematic: int | None = None) -> Counter[str]:
+    """Try `count` inputs, at most `systematic` of them cuts and flips.
 
     Raises:
         AssertionError: the two sides differ; names seed, kind and bytes.
@@ -259,7 +259,8 @@ def run(count: int, seed: int) -> Counter[str]:
     mint = Mint(dice.randbytes(32))
     pair, sampler = Pair(Library(BUILD / "libposoffline-test.so"), mint), Sampler(dice, mint)
     tally: Counter[str] = Counter()
-    for trial in islice(chain(sampler.every_cut_and_flip(), sampler.endless()), count):
+    first = islice(sampler.every_cut_and_flip(), systematic)
+    for trial in islice(chain(first, sampler.endless()), count):
         difference = pair.difference(trial)
         if difference is not None:
             raise AssertionError(f"seed {seed}, {trial.kind}: {trial.code.hex()} {trial.pos_param!r}: {difference}")
