@@ -1,5 +1,6 @@
 """`tongka audit`: seal the trail, prove that nobody touched it, hand it to an auditor."""
 
+import re
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated
@@ -90,11 +91,10 @@ def _plain(item: object) -> object:
 
 
 def _parse_anchor(text: str) -> tuple[int, bytes]:
-    number, _, digest = text.partition(":")
-    try:
-        return int(number), bytes.fromhex(digest)
-    except ValueError as error:
-        raise Malformed("--anchor", "a seal is NUMBER:HEX, as `tongka audit seal` prints it") from error
+    match = re.fullmatch(r"([0-9]{1,18}):([0-9a-fA-F]{64})", text, re.ASCII)
+    if not match:
+        raise Malformed("--anchor", "a seal is NUMBER:HEX, as `tongka audit seal` prints it")
+    return int(match[1]), bytes.fromhex(match[2])
 
 
 def _progress() -> Progress:
