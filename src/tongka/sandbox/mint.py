@@ -46,7 +46,7 @@ class Mint:
         """Below the order of the curve, whatever the hash says."""
         return sm2.PrivateKey(b"\x00" + self._secret(role, 31))
 
-    def _user_secret(self, user_id: str) -> bytes:
+    def user_secret(self, user_id: str) -> bytes:
         return b"\x00" + self._secret("user " + user_id, 23)
 
     def _master(self, key_id: int) -> str:
@@ -64,7 +64,7 @@ class Mint:
 
     def credential(self, user_id: str, now: int, **changes: Any) -> Credential:
         """A user's, with everything a ride needs; `changes` are fields of `Credential`."""
-        key = secp192k1_public_key(self._user_secret(user_id))
+        key = secp192k1_public_key(self.user_secret(user_id))
         usual = Credential(user_id=user_id, expires_at=now + AUTHORISED_FOR_S, limit_fen=2000, user_key=key)
         return replace(usual, **changes)
 
@@ -74,7 +74,7 @@ class Mint:
         return secp256k1_signer(self._secret(self._master(key_id)))
 
     def user_signer(self, user_id: str) -> Signer:
-        return secp192k1_signer(self._user_secret(user_id))
+        return secp192k1_signer(self.user_secret(user_id))
 
     def code(self, credential: Credential, generated: int, *, key_id: int = 0, prefix: bytes = b"") -> bytes:
         """An Alipay code, or an operator's behind `prefix`."""
