@@ -13,7 +13,7 @@ from cffi import FFI
 from coincurve import PrivateKey, PublicKey
 from coincurve.ecdsa import cdata_to_der, der_to_cdata, signature_normalize
 
-from tongka.crypto.libcrypto import open_libcrypto
+from tongka.crypto.openssl import libcrypto
 from tongka.errors import BadSignature, Failed, Malformed, Misconfigured
 
 SECP256K1_KEY_LEN: Final = 33
@@ -102,7 +102,7 @@ _ffi.cdef("""
 
 @cache
 def _lib() -> Any:
-    return open_libcrypto(_ffi)
+    return _ffi.dlopen(libcrypto().name)
 
 
 @cache

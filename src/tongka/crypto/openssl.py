@@ -1,4 +1,4 @@
-"""SM2 in the system's OpenSSL libcrypto, through cffi's ABI mode: the only file that knows of C.
+"""SM2 in the system's OpenSSL libcrypto, through cffi's ABI mode: how it is found, and SM2's part of it.
 
 The wheels of `cryptography` bring an OpenSSL of their own whose SM2 they do not expose, so the system's library is
 used; it is maintained, is everywhere, and draws its nonces from its own generator. cffi releases the interpreter lock
@@ -66,9 +66,10 @@ _PRIVATE_HEAD = bytes.fromhex("3041020100") + _ALGORITHM + bytes.fromhex("042730
 
 
 class Libcrypto:
-    """The loaded library, with SM3 fetched once."""
+    """The loaded library, with SM3 fetched once; `name` is for modules that declare other functions of it."""
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, name: str, library: Any) -> None:
+        self.name = name
         self.c = library
         self.sm3 = library.EVP_MD_fetch(_NULL, b"SM3", _NULL)
 
@@ -103,7 +104,7 @@ def libcrypto() -> Libcrypto:
             continue
         if library.OpenSSL_version_num() < _OLDEST:
             seen = f"{name} is older"
-        elif not (loaded := Libcrypto(library)).has_sm2():
+        elif not (loaded := Libcrypto(name, library)).has_sm2():
             seen = f"{name} was built without SM2"
         else:
             return loaded
