@@ -30,7 +30,7 @@ from tongka.code.layout import (
 )
 from tongka.code.reasons import CodeRefused
 from tongka.code.verify import Terms
-from tongka.sandbox.mint import Mint
+from tongka.sandbox.mint import UPPER_HALF, Mint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sdk" / "posoffline" / "tests"))
 from posoffline import BUILD, Answer, Library
@@ -256,7 +256,7 @@ def run(count: int, seed: int, systematic: int | None = None) -> Counter[str]:
 
     """
     dice = random.Random(seed)
-    mint = Mint(dice.randbytes(32))
+    mint = Mint(dice.randbytes(32), UPPER_HALF)
     pair, sampler = Pair(Library(BUILD / "libposoffline-test.so"), mint), Sampler(dice, mint)
     tally: Counter[str] = Counter()
     first = islice(sampler.every_cut_and_flip(), systematic)

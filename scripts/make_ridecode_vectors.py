@@ -20,7 +20,7 @@ from tongka.code.issue import SignedCredential, Signer, make_code
 from tongka.code.keys import MasterKeys
 from tongka.code.layout import OPERATOR_PREFIXES, PLAIN_CARD_TYPE, Algorithm
 from tongka.code.record import build_record
-from tongka.sandbox.mint import Mint
+from tongka.sandbox.mint import UPPER_HALF, Mint
 
 TARGET = Path(__file__).parents[1] / "tests" / "vectors" / "ridecode.json"
 PROVENANCE = (
@@ -57,7 +57,7 @@ class Case:
     card_type: str = ""
 
 
-mint = Mint(os.urandom(32))
+mint = Mint(os.urandom(32), UPPER_HALF)
 
 
 def fresh(**changes: Any) -> bytes:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tongka.sandbox.mint import Mint
+from tongka.sandbox.mint import UPPER_HALF, Mint
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ridecode.json"
 
 
 @pytest.fixture(scope="session")
 def mint() -> Mint:
-    return Mint(b"tests of ride codes".ljust(32, b"\0"))
+    return Mint(b"tests of ride codes".ljust(32, b"\0"), UPPER_HALF)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from tongka.code.keys import MasterKeys, parse_key_list
 from tongka.errors import Malformed
-from tongka.sandbox.mint import CA_INDEX, SM2_KEY_IDS, Mint
+from tongka.sandbox.mint import CA_INDEX, UPPER_HALF, Mint
 
 DOCUMENT_SAMPLE = [
     {"key_id": 0, "public_key": "02170D3C441AF17AE1010A4095B974BF1FE1EA48FCD65BE060A5AD577ABB885088"},
@@ -28,7 +28,7 @@ def test_a_list_comes_back_as_it_went(mint: Mint) -> None:
     assert again.to_list() == keys.to_list()
     assert len(again.masters) == 32
     assert list(again.authorities) == [CA_INDEX]
-    assert all(again.masters[key_id].on_sm2 is not None for key_id in SM2_KEY_IDS)
+    assert all(again.masters[key_id].on_sm2 is not None for key_id in UPPER_HALF)
 
 
 def test_every_case_of_the_vectors_is_taken_or_refused_alike(vectors: dict[str, Any]) -> None:

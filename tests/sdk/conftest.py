@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from posoffline import BUILD, Library
 
-from tongka.sandbox.mint import Mint
+from tongka.sandbox.mint import UPPER_HALF, Mint
 
 SDK = BUILD.parent
 VECTORS = Path(__file__).parents[1] / "vectors" / "ridecode.json"
@@ -39,7 +39,7 @@ def run_make() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def mint() -> Mint:
-    return Mint(b"tests of the gate's library".ljust(32, b"\0"))
+    return Mint(b"tests of the gate's library".ljust(32, b"\0"), UPPER_HALF)
 
 
 @pytest.fixture

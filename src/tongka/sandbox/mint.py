@@ -26,8 +26,8 @@ from tongka.code.layout import Algorithm, Certificate, Credential, MinistryCode
 from tongka.crypto import sm2
 from tongka.crypto.ecdsa import secp192k1_public_key
 
-SM2_KEY_IDS: Final = frozenset(range(MASTER_KEYS // 2, MASTER_KEYS))
-"""The upper half of the distributed keys sign with SM2, the lower with secp256k1."""
+UPPER_HALF: Final = frozenset(range(MASTER_KEYS // 2, MASTER_KEYS))
+"""Key ids to sign with SM2 where both algorithms are wanted."""
 
 CA_INDEX: Final = 1
 AUTHORISED_FOR_S: Final = 30 * 86400
@@ -35,9 +35,16 @@ AUTHORISED_FOR_S: Final = 30 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Every secret that codes of the three formats need; derived from one seed, so that a restart finds them again."""
+    """Every secret that codes of the three formats need; derived from one seed, so that a restart finds them again.
+
+    Attributes:
+        seed: 32 random bytes.
+        sm2_key_ids: master keys that sign with SM2. None does by default: verifiers in the field know secp256k1.
+
+    """
 
     seed: bytes
+    sm2_key_ids: frozenset[int] = frozenset()
 
     def _secret(self, role: str, size: int = 32) -> bytes:
         return hashlib.shake_256(self.seed + role.encode()).digest(size)
@@ -58,7 +65,7 @@ class Mint:
         return MasterKeys(masters, {CA_INDEX: MasterKey(self._sm2("ca").public_key.compressed)})
 
     def _master_point(self, key_id: int) -> bytes:
-        if key_id in SM2_KEY_IDS:
+        if key_id in self.sm2_key_ids:
             return self._sm2(self._master(key_id)).public_key.compressed
         return Secp256k1Secret(self._secret(self._master(key_id))).public_key.format()
 
@@ -69,7 +76,7 @@ class Mint:
         return replace(usual, **changes)
 
     def master_signer(self, key_id: int) -> Signer:
-        if key_id in SM2_KEY_IDS:
+        if key_id in self.sm2_key_ids:
             return sm2_der_signer(self._sm2(self._master(key_id)))
         return secp256k1_signer(self._secret(self._master(key_id)))
 
@@ -78,7 +85,7 @@ class Mint:
 
     def code(self, credential: Credential, generated: int, *, key_id: int = 0, prefix: bytes = b"") -> bytes:
         """An Alipay code, or an operator's behind `prefix`."""
-        algorithm = Algorithm.SM2 if key_id in SM2_KEY_IDS else Algorithm.SECP256K1
+        algorithm = Algorithm.SM2 if key_id in self.sm2_key_ids else Algorithm.SECP256K1
         held = sign_credential(credential, algorithm=algorithm, key_id=key_id, master=self.master_signer(key_id))
         return make_code(held, generated=generated, user=self.user_signer(credential.user_id), prefix=prefix)
 
