@@ -45,13 +45,23 @@ def answer_of(case: dict[str, Any]) -> str:
     return " ".join(["1", *(text + "." for text in texts)])
 
 
+def cuts(suite: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Every truncation of a code of each format: malformed, and a sanitizer sees that nothing behind it is read."""
+    steps = []
+    for case in suite["cases"][:10]:
+        for size in range(0, len(case["code"]), 2):
+            cut = {**case, "code": case["code"][:size]}
+            steps += [(f"{case['name']}, cut", line, "-1") for line in (verify_line(cut), f"info {cut['code']}.")]
+    return steps
+
+
 def script(vectors: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(what it is, line to send, answer expected)."""
     steps = [(f"init: {case['name']}", init_line(case), str(case["result"])) for case in vectors["init"]]
     for suite in vectors["suites"]:
         steps.append((suite["name"], init_line(suite), "1"))
         steps += [(case["name"], verify_line(case), answer_of(case)) for case in suite["cases"]]
-    return steps
+    return [*steps, ("again", init_line(vectors["suites"][0]), "1"), *cuts(vectors["suites"][0])]
 
 
 def play(command: list[str], lines: list[str]) -> list[str]:

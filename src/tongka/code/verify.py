@@ -219,7 +219,7 @@ def verify_record(record: OfflineRecord, terms: Terms, *, user_id: str | None = 
         CodeRefused: the code does not pass at the record's time.
         MacWrong: the record's MAC, which is a checksum.
         Stale: the record comes from the future.
-        BadSignature: the code is another user's than the trade's.
+        Malformed: the code is another user's than the trade's.
 
     """
     if record.at > terms.at + terms.tolerance.early_s:
@@ -228,5 +228,5 @@ def verify_record(record: OfflineRecord, terms: Terms, *, user_id: str | None = 
     if not hmac.compare_digest(record_mac(code.user_id, record.covered), record.mac):
         raise MacWrong("the record's MAC does not match: it was damaged after the gate wrote it")
     if user_id is not None and user_id != code.user_id:
-        raise BadSignature("the code in the record is another user's than the trade's")
+        raise Malformed("user_id", "is another one than that of the code in the record")
     return code

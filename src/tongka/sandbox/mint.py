@@ -120,5 +120,11 @@ class Mint:
             generated=generated,
             user_signature=bytes(sm2.SIGNATURE_LEN),
         )
-        issuer, user = sm2_signer(self._sm2("issuer")), sm2_signer(self._sm2("ministry user " + user_id))
-        return make_ministry_code(replace(usual, **changes), issuer=issuer, user=user)
+        contents = replace(usual, **changes)
+        return make_ministry_code(contents, issuer=self.issuer_signer(), user=self.ministry_user_signer(user_id))
+
+    def issuer_signer(self) -> Signer:
+        return sm2_signer(self._sm2("issuer"))
+
+    def ministry_user_signer(self, user_id: str) -> Signer:
+        return sm2_signer(self._sm2("ministry user " + user_id))
