@@ -163,7 +163,7 @@ class RideCode:
     format: Format
     raw: bytes
     signed: bytes
-    parts: "AlipayCode | MinistryCode"
+    parts: AlipayCode | MinistryCode
     credential: bytes
     user_id: str
     card_type: str

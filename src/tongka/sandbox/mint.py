@@ -5,7 +5,7 @@ any code that its key list verifies: production has its keys in a HSM and never 
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from coincurve import PrivateKey as Secp256k1Secret
@@ -43,7 +43,7 @@ class Mint:
 
     """
 
-    seed: bytes
+    seed: bytes = field(repr=False)
     sm2_key_ids: frozenset[int] = frozenset()
 
     def _secret(self, role: str, size: int = 32) -> bytes:
