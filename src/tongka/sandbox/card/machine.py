@@ -16,8 +16,8 @@ from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.power import BEFORE, PowerSwitch
 from tongka.sandbox.card.state import Context, Handler, Outcome, Refusal, Session
 
-ATR = bytes.fromhex("3B6900004D4F5420544F4E474B")
-"""T=0, nine historical bytes: "MOT TONGK"."""
+ATR = bytes.fromhex("3B898001544F4E474B4120303131")
+"""T=1, as a contactless reader makes it up (ISO/IEC 14443, PC/SC 3.1.3.2.3); nine historical bytes: "TONGKA 01"."""
 
 HANDLERS: Mapping[CommandKind, Handler] = MappingProxyType({**filing.HANDLERS, **purse.HANDLERS, **security.HANDLERS})
 
