@@ -1,5 +1,6 @@
 """A card in a PC/SC reader, through pyscard (the extra ``pcsc``)."""
 
+from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -77,6 +78,7 @@ class PcscCard:
         try:
             card._connection.connect()
         except card._errors.SmartcardException as failed:
+            card.close()
             raise CardGone(f"no card answers in {reader}: {failed}") from failed
         return card
 
@@ -91,7 +93,9 @@ class PcscCard:
         self.close()
 
     def close(self) -> None:
-        self._connection.disconnect()
+        """Let the card and the PC/SC service go; harmless when either is gone already."""
+        with suppress(self._errors.SmartcardException):
+            self._connection.release()
 
     def transmit(self, apdu: bytes) -> Response:
         """Send one APDU, fetching a T=0 card's answer where that is a second step; see `CardChannel`."""

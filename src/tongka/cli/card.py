@@ -2,8 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,62 +10,28 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from tongka.card.apdu import CardChannel
 from tongka.card.commands import CommandKind
 from tongka.card.files import EnableFlag, LogRecord
 from tongka.card.profiles import PROFILES, profile_named
 from tongka.card.purse import TransactionType
-from tongka.card.reader import PcscCard, reader_names
+from tongka.card.reader import reader_names
 from tongka.card.reading import CardReading, read_card
+from tongka.cli import card_front
+from tongka.cli.card_channel import ImageOption, ReaderOption, channel_of, software_card
 from tongka.cli.common import JsonOption, complaints, console, print_json, run
 from tongka.errors import Malformed, Misconfigured, TongkaError
 from tongka.money import format_yuan
 from tongka.sandbox.card import vpcd
-from tongka.sandbox.card.image import CardImage, KeySet, read_image, write_image
+from tongka.sandbox.card.image import CardImage, KeySet, write_image
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.power import AFTER
 
 app = typer.Typer(no_args_is_help=True, help="Cards in readers, and cards in files.")
 
-ImageOption = Annotated[Path | None, typer.Option("--image", "-i", help="A software card's image file.")]
-ReaderOption = Annotated[
-    str, typer.Option("--reader", "-r", help="A PC/SC reader by name, or how its name begins. Default: the first one.")
-]
+app.command()(card_front.topup)
+app.command()(card_front.recover)
 KINDS = [kind.name.lower() for kind in CommandKind]
-
-
-# --- the card to talk to ----------------------------------------------------------------------------------------------
-
-
-def software_card(path: Path) -> SoftwareCard:
-    """The card of an image file; every internal write is on the disk before the answer leaves."""
-    return SoftwareCard(read_image(path), secrets.token_bytes, lambda image: write_image(path, image))
-
-
-@contextmanager
-def channel_of(image: Path | None, reader: str) -> Iterator[CardChannel]:
-    """The card that the options name.
-
-    Raises:
-        Misconfigured: both options, or no reader at all.
-        CardGone: no card in the reader.
-
-    """
-    if image and reader:
-        raise Misconfigured("--image and --reader name two cards; give one")
-    if image:
-        yield software_card(image)
-        return
-    with PcscCard.connect(reader or _first_reader()) as card:
-        yield card
-
-
-def _first_reader() -> str:
-    names = reader_names()
-    if not names:
-        raise Misconfigured("PC/SC knows no reader; plug one in, or give --image FILE")
-    return names[0]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
