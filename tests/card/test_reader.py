@@ -4,12 +4,15 @@ pcscd's virtual reader listens on every address, so it runs in a network of its 
 serve` joins it; the PC/SC side is a Unix socket and needs no network. Needs root, pcscd, vsmartcard-vpcd and pyscard.
 """
 
+import fcntl
 import importlib.util
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +23,10 @@ from tongka.card import commands
 from tongka.card.apdu import StatusWord
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
-from tongka.card.reader import PcscCard, reader_names
+from tongka.card.reader import GET_RESPONSE, PcscCard, reader_names
 from tongka.errors import CardGone, Misconfigured
 from tongka.sandbox.card.image import KeySet, read_image, write_image
+from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.terminal import Terminal
 
@@ -36,6 +40,9 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 TONGKA_CARD = [sys.executable, "-c", "from tongka.cli.card import app; app()"]
 PATIENCE_S = 20.0
+PCSCD_SOCKET = "/run/pcscd/pcscd.comm"
+LOCK = Path(tempfile.gettempdir()) / "tongka-test-pcscd.lock"
+LOCK_PATIENCE_S = 120.0
 WHEN = Moment(bytes.fromhex("20240131"), bytes.fromhex("083000"))
 MASTERS = KeySet(*(bytes(range(n, n + 16)) for n in (1, 2, 3, 4)))
 
@@ -48,25 +55,23 @@ def missing() -> str:
         "unshare and nsenter (apt-get install util-linux)": not (shutil.which("unshare") and shutil.which("nsenter")),
         "vpcd (apt-get install vsmartcard-vpcd)": not VPCD_DRIVER.exists(),
         "pyscard (uv sync --extra pcsc)": importlib.util.find_spec("smartcard") is None,
-        "no other pcscd running": Path("/run/pcscd/pcscd.comm").exists() and not _stale(),
+        "no other pcscd running": _answers(),
     }
     return ", ".join(what for what, lacking in lacks.items() if lacking)
 
 
-def _stale() -> bool:
-    """Whether the socket of a pcscd lies there and no process of that number runs any more."""
-    try:
-        return not Path("/proc", Path("/run/pcscd/pcscd.pid").read_text().strip()).exists()
-    except OSError:
-        return True
+def _answers() -> bool:
+    """Whether a pcscd listens already, or its service manager does for it."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(PCSCD_SOCKET) == 0
 
 
-def until(wish, what):
+def until(wish, what, patience_s=PATIENCE_S):
     """Ask again until `wish` gives something; fail with `what` when patience ends."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not (found := wish()):
         if time.monotonic() > end:
-            pytest.fail(f"waited {PATIENCE_S:.0f} s for {what}")
+            pytest.fail(f"waited {patience_s:.0f} s for {what}")
         time.sleep(0.05)
     return found
 
@@ -81,7 +86,23 @@ def stop(process: subprocess.Popen) -> str:
 
 
 @pytest.fixture(scope="module")
-def pcscd(tmp_path_factory) -> Iterator[int]:
+def alone() -> Iterator[None]:
+    """A machine has one pcscd: other runs of these tests wait."""
+    with LOCK.open("w") as lock:
+        until(lambda: _locked(lock), "another run of these tests to end", LOCK_PATIENCE_S)
+        yield
+
+
+def _locked(lock) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def pcscd(alone, tmp_path_factory) -> Iterator[int]:
     """A pcscd with one virtual reader in a network of its own; gives its process number."""
     if lacking := missing():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the PC/SC test needs {lacking}")
@@ -206,3 +227,38 @@ def test_an_empty_reader_and_an_unknown_one_are_named(pcscd):
         PcscCard.connect("Virtual PCD")
     with pytest.raises(Misconfigured, match=r"'Nowhere'.*Virtual PCD"):
         PcscCard.connect("Nowhere")
+
+
+class T0Line:
+    """A T=0 reader before a software card, as pyscard shows one: the answer is fetched in a second step."""
+
+    def __init__(self, card):
+        self.card, self.waiting = card, b""
+
+    def transmit(self, apdu):
+        if bytes(apdu[:4]) == GET_RESPONSE:
+            part, self.waiting = self.waiting[: apdu[4]], self.waiting[apdu[4] :]
+            return self._answer(part)
+        answer = self.card.transmit(bytes(apdu))
+        if not answer.ok:
+            return [], answer.sw >> 8, answer.sw & 0xFF
+        self.waiting = answer.data
+        return self._answer(b"")
+
+    def _answer(self, data):
+        return (list(data), 0x61, min(len(self.waiting), 16)) if self.waiting else (list(data), 0x90, 0x00)
+
+
+def test_a_t0_card_s_answer_is_fetched_piece_by_piece(image_file):
+    pytest.importorskip("smartcard", reason="pyscard (uv sync --extra pcsc)")
+    image = read_image(image_file)
+    terminal = terminal_before(PcscCard(T0Line(SoftwareCard(image, bytes))), image)
+    terminal.load(1_000, WHEN)
+    assert terminal.ask(commands.read_binary(0x15), "READ") == image.files["0015"]
+    assert terminal.balance() == 6_000
+
+
+def test_without_pyscard_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "smartcard", None)
+    with pytest.raises(Misconfigured, match=r"tongka\[pcsc\]"):
+        reader_names()

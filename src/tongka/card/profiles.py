@@ -41,7 +41,7 @@ class CardProfile:
         topup_min_fen, topup_max_fen: of a single top-up.
         deposit_fen: paid at the sale, paid back at the return.
         unload_allowed: whether the purse can be unloaded (圈提).
-        pin_required: whether VERIFY has to precede a load.
+        pin_required: whether cards of this type have a PIN, which VERIFY has to bring before a load.
         purchase_allowed: whether terminals may debit the purse offline.
 
     """

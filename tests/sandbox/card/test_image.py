@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -75,7 +76,13 @@ BROKEN = [
     ("files", None, Malformed, "files"),
     ("keys", {"load": "00"}, Malformed, "purchase"),
     ("keys", dict.fromkeys(("load", "purchase", "tac", "maintain"), "00"), Malformed, "16 bytes"),
+    ("files", {"0015": 7}, Malformed, "0015"),
     ("records", {"0015": []}, Malformed, "0015"),
+    ("records", {"0018": None}, Malformed, "0018"),
+    ("records", {"0019": [""]}, Malformed, "0019"),
+    ("proofs", {"x": {}}, Malformed, "proofs.x"),
+    ("proofs", {"2": 1}, Malformed, "proofs.2"),
+    ("pin", 1234, Malformed, "pin"),
     ("pin", {"digits": "abc"}, Malformed, "digits"),
     ("app_blocked", "maybe", Malformed, "app_blocked"),
 ]
@@ -96,6 +103,13 @@ def test_fields_that_follow_from_file_15_may_be_left_out(image):
 def test_a_number_of_another_type_cannot_be_personalised():
     with pytest.raises(Malformed, match="card_no"):
         personalise(PROFILES["huzhou-city-3des"], NUMBER, MASTERS)
+
+
+def test_a_type_that_needs_a_pin_is_not_personalised_without_one():
+    profile = replace(PROFILES["huzhou-ministry-3des"], pin_required=True)
+    with pytest.raises(Malformed, match="pin"):
+        personalise(profile, NUMBER, MASTERS)
+    assert personalise(profile, NUMBER, MASTERS, Blank(pin=Pin("1234"))).pin == Pin("1234")
 
 
 def test_furnishing_adds_what_is_missing_and_replaces_nothing(image):

@@ -1,10 +1,13 @@
 """The purse of the software card: what moves money, what refuses, and in which order."""
 
+from dataclasses import replace
+
 import pytest
 
 from tongka.card import commands
 from tongka.card.apdu import ApduError, Command, StatusWord
 from tongka.card.files import LogRecord
+from tongka.card.profiles import PROFILES
 from tongka.card.purse import ATC_MAX, LoadInit, TransactionType, load_mac2
 from tongka.sandbox.card.image import BALANCE_MAX
 
@@ -232,6 +235,20 @@ def test_nothing_but_the_latest_can_be_proved(mint, atc):
     assert bench.sw(commands.get_transaction_prove(TransactionType.EP_LOAD, atc)) == SW.PROOF_NOT_AVAILABLE
     assert bench.sw(commands.get_transaction_prove(TransactionType.CAPP, 2)) == SW.PROOF_NOT_AVAILABLE
     assert bench.sw(commands.get_transaction_prove(TransactionType.EP_LOAD, 2)) == SW.OK
+
+
+@pytest.mark.parametrize(
+    ("permission", "commands_refused"),
+    [
+        ("unload_allowed", [commands.init_for_unload(1, TERMINAL)]),
+        ("purchase_allowed", [commands.init_for_purchase(1, TERMINAL), commands.init_for_capp(1, TERMINAL)]),
+    ],
+)
+def test_a_type_s_permissions_are_the_cards(mint, monkeypatch, permission, commands_refused):
+    bench = mint(balance_fen=100)
+    forbidding = replace(bench.image.type, **{permission: False})
+    monkeypatch.setitem(PROFILES, forbidding.name, forbidding)
+    assert [bench.sw(command) for command in commands_refused] == [SW.NOT_SUPPORTED] * len(commands_refused)
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------

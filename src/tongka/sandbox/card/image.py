@@ -152,11 +152,11 @@ class CardImage:
             offline_atc=_number(entry, "offline_atc", ATC_MAX),
             algorithm=_algorithm(_text(entry, "algorithm")),
             key_version=_number(entry, "key_version", 0xFF),
-            files={fid: parse_hex(text, f"files.{fid}") for fid, text in _object(entry, "files").items()},
+            files=_files(_object(entry, "files")),
             keys=KeySet.from_json(_object(entry, "keys")),
             records={fid: _records(fid, rows) for fid, rows in _object(entry, "records", {}).items()},
-            proofs={int(kind): _proof(proof) for kind, proof in _object(entry, "proofs", {}).items()},
-            pin=Pin.from_json(entry["pin"]) if "pin" in entry else None,
+            proofs=_proofs(_object(entry, "proofs", {})),
+            pin=Pin.from_json(_object(entry, "pin")) if "pin" in entry else None,
             app_blocked=_one_of(entry, "app_blocked", BLOCKS),
             card_blocked=entry.get("card_blocked") is True,
         )
@@ -199,13 +199,26 @@ class CardImage:
         }
 
 
+def _files(entries: dict[str, Any]) -> dict[str, bytes]:
+    return {fid: parse_hex(_text(entries, fid, "files"), f"files.{fid}") for fid in entries}
+
+
 def _records(fid: str, rows: Any) -> tuple[bytes, ...]:
     if fid not in FILES or not FILES[fid].record_max:
         raise Malformed(f"records.{fid}", "no record file has this identifier")
+    if not isinstance(rows, list) or not all(isinstance(row, str) and row for row in rows):
+        raise Malformed(f"records.{fid}", "a list of records in hex is expected, none of them empty")
     return tuple(parse_hex(row, f"records.{fid}") for row in rows)
 
 
-def _proof(entry: Any) -> Proof:
+def _proofs(entries: dict[str, Any]) -> dict[int, Proof]:
+    wrong = next((kind for kind, proof in entries.items() if not kind.isdecimal() or not isinstance(proof, dict)), None)
+    if wrong is not None:
+        raise Malformed(f"proofs.{wrong}", "a transaction type's number and its proof are expected")
+    return {int(kind): _proof(proof) for kind, proof in entries.items()}
+
+
+def _proof(entry: dict[str, Any]) -> Proof:
     mac, tac = (parse_hex(_text(entry, name, "proofs"), f"proofs.{name}") for name in ("mac", "tac"))
     return Proof(_number(entry, "atc", ATC_MAX), mac, tac)
 

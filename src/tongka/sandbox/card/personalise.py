@@ -6,6 +6,7 @@ from datetime import date
 from tongka.card.files import EnableFlag, File05, File06, File15, File16, File17
 from tongka.card.profiles import CardProfile
 from tongka.crypto.pboc import SUITES
+from tongka.errors import Malformed
 from tongka.sandbox.card.image import CardImage, KeySet, Pin
 
 COUNTRY_CHINA = "00000156"
@@ -45,10 +46,12 @@ def personalise(profile: CardProfile, card_no: str, masters: KeySet, blank: Blan
         blank: its first balance, dates and so on; an enabled, empty card when left out.
 
     Raises:
-        Malformed: the number is not one of the profile's.
+        Malformed: the number is not one of the profile's, or the PIN that it needs is missing.
 
     """
     blank = blank or Blank()
+    if profile.pin_required and blank.pin is None:
+        raise Malformed("pin", f"cards of the type {profile.name} need one")
     file15 = _file15(profile, card_no, blank)
     return CardImage(
         profile=profile.name,
