@@ -14,8 +14,8 @@ from tongka.store.embedded import EmbeddedPostgres
 
 def _processes_of(folder: Path) -> list[int]:
     lock = str(folder / "server.lock")
-    everything = (path for path in Path("/proc").iterdir() if path.name.isdecimal())
-    return [int(path.name) for path in everything if lock in _open_files(path)]
+    others = (path for path in Path("/proc").iterdir() if path.name.isdecimal() and int(path.name) != os.getpid())
+    return [int(path.name) for path in others if lock in _open_files(path)]
 
 
 def _open_files(process: Path) -> list[str]:
@@ -27,7 +27,7 @@ def _open_files(process: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def processes_of() -> Callable[[Path], list[int]]:
-    """Every live process of the server of a folder, by its descriptor of `server.lock`."""
+    """Every live process of the server of a folder, by its descriptor of `server.lock`, which we hold too at times."""
     return _processes_of
 
 

@@ -52,11 +52,11 @@ class Writer:
         return "done"
 
 
-async def await_answer(database):
-    """The pool starts the killed server again by itself."""
+async def eventually(ask):
+    """Ask until nothing breaks: the pool starts the killed server again by itself, and a kill takes effect late."""
     while True:
         with suppress(Failed):
-            return await database.read_value("SELECT 1")
+            return await ask()
         await asyncio.sleep(0.005)
 
 
@@ -85,16 +85,17 @@ async def test_nothing_acknowledged_is_lost_or_doubled_when_the_database_is_kill
         if pids := processes_of(folder):  # else it is going down of the kill before
             kill_some(folder, pids, dice)
             kills += 1
-        await await_answer(database)
+        await eventually(lambda: database.read_value("SELECT 1"))
     stop.set()
     await asyncio.gather(*tasks)
-    rows = await database.read("SELECT order_no, count(*) AS times FROM transfer GROUP BY order_no")
+    sql = "SELECT order_no, count(*) AS times FROM transfer GROUP BY order_no"
+    rows = await eventually(lambda: database.read(sql))
     found = {row["order_no"]: row["times"] for row in rows}
     told = {order_no: what for writer in writers for order_no, what in writer.told.items()}
     outcomes = Counter((what, found.pop(order_no, 0)) for order_no, what in told.items())
     allowed = {("done", 1), ("unknown", 0), ("unknown", 1), ("failed", 0)}
     assert (set(outcomes) - allowed, found) == (set(), {}), outcomes
     assert outcomes["done", 1] > CYCLES
-    assert await check(database) == []
+    assert await eventually(lambda: check(database)) == []
     await database.close()
     assert processes_of(folder) == []

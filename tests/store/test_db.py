@@ -1,6 +1,7 @@
 """The door to the database: what each broken connection means, and what is repeated."""
 
 import asyncio
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -92,6 +93,37 @@ async def test_what_the_books_forbid_is_told_by_its_name_from_any_statement(data
 async def test_other_errors_of_the_database_are_not_dressed_up(database):
     with pytest.raises(asyncpg.UndefinedTableError):
         await database.execute("SELECT * FROM no_such_table")
+
+
+async def test_wrong_arguments_are_the_callers_mistake_and_not_a_broken_connection(database):
+    for arguments in ((1, 2), ("text",), (1 << 40,)):
+        with pytest.raises((asyncpg.InterfaceError, asyncpg.DataError)):
+            await database.execute("SELECT $1::int", *arguments)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, TimeoutError, ConnectionResetError])
+async def test_an_error_of_the_callers_own_inside_a_transaction_stays_what_it_is(database, error):
+    async def caller():
+        async with database.transaction():
+            raise error
+
+    with pytest.raises(error):
+        await caller()
+
+
+async def test_a_server_that_does_not_answer_in_time_leaves_a_write_unknown_and_fails_a_read(database):
+    impatient = replace(database, timeout_s=0.05)
+    with pytest.raises(Unknown):
+        await impatient.execute("SELECT pg_sleep(5)")
+    with pytest.raises(Failed):
+        await impatient.read("SELECT pg_sleep(5)")
+
+
+async def test_a_read_beyond_its_time_is_not_repeated(database):
+    await database.execute("CREATE SEQUENCE attempts")
+    with pytest.raises(Failed, match="gave the statement up"):
+        await database.read("SELECT nextval('attempts'), pg_cancel_backend(pg_backend_pid()), pg_sleep(5)")
+    assert await database.read_value("SELECT nextval('attempts')") == 2
 
 
 async def test_a_transaction_is_all_or_nothing(database):

@@ -10,7 +10,7 @@ back to the pool without asyncpg's RESET round trip, which would cost a state mo
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from tongka import settings
-from tongka.errors import Busy, Failed, Misconfigured, Unknown
+from tongka.errors import Busy, Failed, Misconfigured, TongkaError, Unknown
 from tongka.ledger import refusal
 from tongka.store.embedded import EmbeddedPostgres
 
@@ -38,14 +38,16 @@ else:
     Connection, Pool, Leased = asyncpg.Connection, asyncpg.Pool, asyncpg.pool.PoolConnectionProxy
 
 ROLLED_BACK = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-LOST = (
+BROKEN = (
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # the server was shut down or crashed under the statement
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,  # TimeoutError among them
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
 )
-CANNOT_CONNECT = (*LOST, asyncpg.TooManyConnectionsError)
+BROKEN_IF_CLOSED = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""These also come of wrong arguments, and from the caller's own code inside a transaction."""
+
+CANNOT_CONNECT = (*BROKEN, *BROKEN_IF_CLOSED, asyncpg.TooManyConnectionsError)
 
 
 class _Session(Connection):
@@ -119,16 +121,20 @@ class Database:
                 if unhurried:
                     await connection.execute("SET LOCAL statement_timeout = 0")
                 yield connection
-            except (*LOST, asyncpg.PostgresError) as error:
-                await _roll_back(transaction)
-                raise _known(error, sent=False) from error
-            except BaseException:
-                await _roll_back(transaction)
-                raise
+            except BaseException as error:
+                meaning = _meaning(error, connection, sent=False)
+                with suppress(*BROKEN, *BROKEN_IF_CLOSED, asyncpg.PostgresError):
+                    await transaction.rollback()  # where the connection is gone, the server does it by itself
+                if meaning is None:
+                    raise
+                raise meaning from error
             try:
                 await transaction.commit()
-            except (*LOST, asyncpg.PostgresError) as error:
-                raise _known(error, sent=True) from error
+            except Exception as error:
+                meaning = _meaning(error, connection, sent=True)
+                if meaning is None:
+                    raise
+                raise meaning from error
 
     async def close(self) -> None:
         """Close the connections, and let go of an embedded server."""
@@ -144,10 +150,16 @@ class Database:
             async with self._connection() as connection:
                 try:
                     return await statement(connection)
-                except (*LOST, asyncpg.PostgresError) as error:
-                    again = isinstance(error, ROLLED_BACK) or (repeatable and isinstance(error, LOST))
-                    if not (again and remaining):
-                        raise _known(error, sent=not repeatable) from error
+                except TimeoutError as error:
+                    raise _cut_off(error, sent=not repeatable) from error
+                except Exception as error:
+                    again = isinstance(error, ROLLED_BACK) or (repeatable and _broke(error, connection))
+                    if again and remaining:
+                        continue
+                    meaning = _meaning(error, connection, sent=not repeatable)
+                    if meaning is None:
+                        raise
+                    raise meaning from error
         raise AssertionError  # the last attempt returned or raised
 
     @asynccontextmanager
@@ -164,28 +176,30 @@ class Database:
             await self.pool.release(connection)
 
 
-def _known(error: BaseException, *, sent: bool) -> BaseException:
-    """What an error of the driver means; `sent`: a write or a commit was under way when it came."""
+def _meaning(error: BaseException, connection: Leased, *, sent: bool) -> TongkaError | None:
+    """What an error means, None for what it says itself; `sent`: a write or a commit was under way when it came."""
     if isinstance(error, ROLLED_BACK):
         return Busy(f"the database rolled back in favour of others: {error}")
     if isinstance(error, asyncpg.QueryCanceledError):
         return Failed(f"the database gave the statement up: {error}")
-    if isinstance(error, LOST):
-        return (
-            Unknown(f"the connection broke under a write: {error}")
-            if sent
-            else Failed(f"the connection broke: {error}")
-        )
-    if isinstance(error, asyncpg.PostgresError):
-        return refusal(getattr(error, "constraint_name", None)) or error
-    return error
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return refusal(error.constraint_name)
+    return _cut_off(error, sent=sent) if _broke(error, connection) else None
 
 
-async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
+def _cut_off(error: BaseException, *, sent: bool) -> TongkaError:
+    return Unknown(f"the connection broke under a write: {error}") if sent else Failed(f"the connection broke: {error}")
+
+
+def _broke(error: BaseException, connection: Leased) -> bool:
+    return isinstance(error, BROKEN) or (isinstance(error, BROKEN_IF_CLOSED) and _is_closed(connection))
+
+
+def _is_closed(connection: Leased) -> bool:
     try:
-        await transaction.rollback()
-    except (*LOST, asyncpg.PostgresError):
-        pass  # the server rolls back by itself when the connection is gone
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back
+        return True
 
 
 async def open_database(wanted: settings.Database) -> Database:
@@ -196,15 +210,14 @@ async def open_database(wanted: settings.Database) -> Database:
         Failed: it cannot be reached.
 
     """
-    server = None
-    if not wanted.url:
-        server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
-        await asyncio.to_thread(server.start)
+    if wanted.url:
+        return await open_url(wanted.url, wanted)
+    server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
     try:
-        return await open_url(server.url if server else wanted.url, wanted, server)
+        await asyncio.to_thread(server.start)
+        return await open_url(server.url, wanted, server)
     except BaseException:
-        if server:
-            await asyncio.to_thread(server.close)
+        await asyncio.to_thread(server.close)
         raise
 
 
@@ -248,7 +261,7 @@ def _connector(server: EmbeddedPostgres | None) -> Callable[..., Coroutine[Any, 
     async def connect(*arguments: Any, **options: Any) -> Connection:
         try:
             return await asyncpg.connect(*arguments, **options)
-        except (OSError, asyncpg.CannotConnectNowError):
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
             if server is None:
                 raise
         await asyncio.to_thread(server.start)
