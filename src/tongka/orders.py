@@ -1,9 +1,9 @@
 """The life of an order: which event moves it where, and what each move does to the books.
 
-`TRANSITIONS` holds every allowed move; what is not in it is refused. The states are Huzhou's appendix G, one machine for
-top-ups, sales and returns. The reasons for each row stand in `docs/orders.md`, whose diagram is drawn from this table.
-Three facts carry it: a card executes at most one CREDIT for each online ATC, so an order is pinned to one; only what the
-card authenticates moves money; and a missing log record proves nothing.
+`TRANSITIONS` holds every allowed move; what is not in it is refused. The states are Huzhou's appendix G, one machine
+for top-ups, sales and returns. The reasons for each row stand in `docs/orders.md`, whose diagram is drawn from this
+table. Three facts carry it: a card executes at most one CREDIT for each online ATC, so an order is pinned to one; only
+what the card authenticates moves money; and a missing log record proves nothing.
 """
 
 from collections.abc import Mapping
@@ -56,6 +56,7 @@ class Event(StrEnum):
     REFUND_NO = "refund_no"
     REFUND_UNKNOWN = "refund_unknown"
     CANCEL_UNPAID = "cancel_unpaid"
+    WAITED = "waited"
 
 
 OPEN = frozenset({State.AUTHORISED, State.UNKNOWN, State.AUTHORISING, State.CONFIRMING, State.UNDECIDED})
@@ -92,6 +93,7 @@ def _rows() -> dict[tuple[State, Event], State]:
         ((s.REFUNDING,), e.REFUND_NO, s.REFUND_REFUSED),
         ((s.REFUNDING,), e.REFUND_UNKNOWN, s.REFUNDING),
         (CHARGEABLE, e.CANCEL_UNPAID, s.CLOSED),
+        ((s.INITIAL,), e.WAITED, s.CONFIRMED),  # a bad card's return, paid by the books after the waiting period
     ):
         table |= {(source, event): target for source in sources}
     # A card management request issues a challenge; the state stays, and a later one makes this one stale.
@@ -153,7 +155,7 @@ HELD_BY: Mapping[Kind, tuple[Account, Account]] = {
 """From and to of the two-phase transfer that an authorisation reserves and its confirmation posts."""
 
 RESERVES = frozenset({Event.KEYS_ANSWERED})
-POSTS = frozenset({Event.CREDITED, Event.MANAGED_CREDITED, Event.COUNTED, Event.DECIDED_CREDITED})
+POSTS = frozenset({Event.CREDITED, Event.MANAGED_CREDITED, Event.COUNTED, Event.DECIDED_CREDITED, Event.WAITED})
 VOIDS = frozenset({Event.MANAGED_NOT_CREDITED, Event.DECIDED_NOT_CREDITED})
 
 

@@ -187,6 +187,7 @@ ORDER_STATES: tuple[Row, ...] = (  # appendix G
     Row("A", "退款申请"),
     Row("B", "退款成功"),
     Row("C", "退款失败"),
+    Row("D", "已关闭"),  # ours: an unpaid order that was cancelled
 )
 
 PAYMENT_METHODS: tuple[Row, ...] = (  # appendix 支付方式
@@ -269,6 +270,28 @@ RESULT_OF: dict[str, Row] = {
     "key_not_found": _result("000037"),
     "unsupported": _result("000113"),
     "busy": _result("000042"),
+    "order_not_found": _result("000039"),
+    "order_state_illegal": _result("000040"),
+    "over_maximum": _result("000041"),
+    "amount_differs": _result("000070"),
+    "amount_not_multiple": _result("000071"),
+    "amount_too_small": _result("000071", 1),
+    "card_not_found": _result("000022"),
+    "card_blacklisted": _result("000038"),
+    "card_state_wrong": _result("000078"),
+    "already_charged": _result("000079"),
+    "operation_failed": _result("000080"),
+    "operation_unknown": _result("000081"),
+    "order_number_repeated": _result("000090"),
+    "too_early": _result("000112"),
+    "wrong_card": _result("000150"),
+    "needs_card_management": _result("000151"),
+    "not_charged": _result("000152"),
+    "stale_script": _result("000153"),
+    "payment_method_unknown": _result("000157"),
+    "order_withdrawn": _result("000159"),
+    "moved_meanwhile": _result("000042"),
+    "already_answered": _result("000042"),
 }
 """Keyed by `TongkaError.code`, for parties followed by their role."""
 

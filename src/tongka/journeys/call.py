@@ -1,0 +1,109 @@
+"""One request on its way through a journey, and what the journey answers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from tongka.card.apdu import Command
+from tongka.days import business_date
+from tongka.errors import TongkaError
+from tongka.orders import Event
+from tongka.store import orders as store
+from tongka.store.orders import Move, Order, Reply
+from tongka.system import System
+
+
+class Verdict(StrEnum):
+    """What card management found."""
+
+    DONE = "done"
+    CREDITED = "credited"
+    NOT_CREDITED = "not_credited"
+    CLERK = "clerk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a journey came to; the partner's edge words it.
+
+    Attributes:
+        order: as the move leaves it; None where no order is concerned.
+        commands: for the card to run next.
+        detail: whatever an operation answers besides.
+
+    """
+
+    at: datetime
+    settlement_date: date
+    order: Order | None = None
+    commands: tuple[Command, ...] = ()
+    verdict: Verdict = Verdict.DONE
+    detail: Any = None
+
+
+Seal = Callable[[Outcome | TongkaError], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who asks, when, under which name.
+
+    Attributes:
+        actor: the institution, for ownership and the audit.
+        request: names the request for repeats.
+        digest: of its contents.
+        terminal: 6 bytes, as INIT commands carry it.
+        seal: makes the answer's bytes, signed.
+
+    """
+
+    system: System
+    actor: str
+    request: str
+    digest: bytes
+    at: datetime
+    channel: str
+    terminal: bytes
+    seal: Seal
+
+    @property
+    def day(self) -> date:
+        return business_date(self.at, self.system.settings.city.cut)
+
+    def outcome(self, **parts: Any) -> Outcome:
+        return Outcome(at=self.at, settlement_date=self.day, **parts)
+
+    async def answer(self, outcome: Outcome | TongkaError, action: str) -> bytes:
+        """Answer without moving anything; remembered for repeats."""
+        body = await self.seal(outcome)
+        await store.store_reply(self.system.database, self._reply(body), self.at, self.actor, action)
+        return body
+
+    async def move(self, order: Order, event: Event, outcome: Outcome | TongkaError, **parts: Any) -> bytes:
+        """Move the order and answer, in one transaction."""
+        step = self.step(order, event, **parts)
+        if isinstance(outcome, Outcome):
+            outcome = replace(outcome, order=replace(order, state=step.target, **step.changes))
+        body = await self.seal(outcome)
+        await store.move(self.system.database, replace(step, reply=self._reply(body)))
+        return body
+
+    async def move_on(self, order: Order, event: Event, **parts: Any) -> Order:
+        """Move the order without an answer; the order as it now stands."""
+        step = self.step(order, event, **parts)
+        await store.move(self.system.database, step)
+        return replace(order, state=step.target, **step.changes)
+
+    async def create(self, order: Order, outcome: Outcome, *, card_status: str = "") -> bytes:
+        """A new order and its answer, and a new status of its card if one is given, in one transaction."""
+        body = await self.seal(replace(outcome, order=order))
+        await store.create(self.system.database, order, self.actor, self._reply(body), card_status)
+        return body
+
+    def step(self, order: Order, event: Event, **parts: Any) -> Move:
+        return Move(order=order, event=event, at=self.at, settlement_date=self.day, actor=self.actor, **parts)
+
+    def _reply(self, body: bytes) -> Reply:
+        return Reply(self.request, self.digest, body)

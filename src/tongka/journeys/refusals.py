@@ -1,0 +1,135 @@
+"""What a journey says no with. The partners map the codes to their own."""
+
+from tongka.errors import CardError, Failed, MacWrong, Refused
+
+
+class OrderNotFound(Refused):
+    """No order of that number that this institution may touch."""
+
+    code = "order_not_found"
+
+
+class OrderWithdrawn(Refused):
+    """The order was cancelled; it is being refunded, or was."""
+
+    code = "order_withdrawn"
+
+
+class AlreadyCharged(Refused):
+    """The order's amount is on the card."""
+
+    code = "already_charged"
+
+
+class NotCharged(Refused):
+    """Card management found, or would find, that the order is not on the card: top up again, or refund."""
+
+    code = "not_charged"
+
+
+class NeedsCardManagement(Refused):
+    """A command of this or another order of the card may be under way: run card management first."""
+
+    code = "needs_card_management"
+
+
+class AmountDiffers(Refused):
+    """The amount is not the order's, or not what was paid."""
+
+    code = "amount_differs"
+
+
+class AmountTooSmall(Refused):
+    """Below the smallest top-up of this card type."""
+
+    code = "amount_too_small"
+
+
+class AmountNotMultiple(Refused):
+    """Not a multiple of the card type's base."""
+
+    code = "amount_not_multiple"
+
+
+class OverMaximum(Refused):
+    """The card would hold more than its type allows, or the single top-up is too large."""
+
+    code = "over_maximum"
+
+
+class RepeatedPayment(Refused):
+    """The payment pays for another order."""
+
+    code = "order_number_repeated"
+
+
+class CardNotFound(Refused):
+    """The card is not on our books."""
+
+    code = "card_not_found"
+
+
+class CardBlacklisted(Refused):
+    """The card is on the blacklist."""
+
+    code = "card_blacklisted"
+
+
+class CardStateWrong(Refused):
+    """The card's state does not allow this: not yet sold, sold already, lost, returned, expired."""
+
+    code = "card_state_wrong"
+
+
+class WrongCard(Refused):
+    """The answers come from another card than the order's."""
+
+    code = "wrong_card"
+
+
+class StaleScript(Refused):
+    """The answers belong to an earlier card management script."""
+
+    code = "stale_script"
+
+
+class CardReportedError(CardError):
+    """The card answered a status word other than 9000."""
+
+    code = "card_status"
+
+
+class OperationFailed(Refused):
+    """The terminal says that the card was not written."""
+
+    code = "operation_failed"
+
+
+class OperationUnknown(Failed):
+    """The card's answer is kept and will be verified as soon as the keys answer."""
+
+    code = "operation_unknown"
+
+
+class TacWrong(MacWrong):
+    """The TAC does not verify."""
+
+    code = "tac_wrong"
+
+
+class TooManyWrongMacs(Refused):
+    """The card failed too many MACs within an hour."""
+
+    code = "too_many_wrong_macs"
+
+
+class PaymentMethodUnknown(Refused):
+    """No such payment method."""
+
+    code = "payment_method_unknown"
+
+
+class TooEarly(Refused):
+    """The waiting period of a bad card's return is not over."""
+
+    code = "too_early"

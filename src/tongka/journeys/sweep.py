@@ -1,0 +1,68 @@
+"""What time does to orders: a broken-off authorisation, silence after MAC2, a confirm whose keys did not answer."""
+
+from datetime import timedelta
+
+from tongka.card.files import File15
+from tongka.card.profiles import profile_named
+from tongka.card.purse import Moment
+from tongka.days import business_date
+from tongka.errors import HsmUnavailable, MacWrong
+from tongka.journeys.looks import KnownCard
+from tongka.journeys.topup import pinned_init
+from tongka.orders import Event, State
+from tongka.store import cards, orders
+from tongka.store.orders import Order
+from tongka.system import System
+
+BATCH = 500
+
+
+async def sweep(system: System) -> int:
+    """One round; answers how many orders it moved."""
+    now = system.clock()
+    city = system.settings.city
+    moved = 0
+    for order in await orders.in_state(
+        system.database, State.AUTHORISING, now - timedelta(seconds=city.sweep_s), BATCH
+    ):
+        moved += await _move(system, order, Event.KEYS_FAILED, pin_atc=None, attempt=order.attempt + 1)
+    for order in await orders.in_state(
+        system.database, State.AUTHORISED, now - timedelta(seconds=city.silence_s), BATCH
+    ):
+        moved += await _move(system, order, Event.SILENCE)
+    for order in await orders.in_state(system.database, State.CONFIRMING, now, BATCH):
+        moved += await _verify_held(system, order)
+    return moved
+
+
+async def _verify_held(system: System, order: Order) -> bool:
+    """7: the TAC was kept because the keys did not answer."""
+    row = await cards.find(system.database, order.card_no)
+    if row is None or not order.evidence or not order.moment:
+        return False
+    card = KnownCard(row, profile_named(row.profile), File15.parse(row.file15))
+    init = pinned_init(order)
+    moment = Moment(order.moment[:4], order.moment[4:])
+    try:
+        await system.hsm.verify_load_tac(card.keys(init.key_version), init, moment, order.evidence)
+    except HsmUnavailable:
+        return False
+    except MacWrong:
+        return await _move(system, order, Event.TAC_WRONG)
+    return await _move(system, order, Event.CREDITED, closed_by="tac")
+
+
+async def _move(system: System, order: Order, event: Event, **changes: object) -> bool:
+    step = orders.Move(
+        order=order,
+        event=event,
+        at=system.clock(),
+        settlement_date=business_date(system.clock(), system.settings.city.cut),
+        actor="sweep",
+        changes=changes,
+    )
+    try:
+        await orders.move(system.database, step)
+    except orders.MovedMeanwhile:
+        return False
+    return True

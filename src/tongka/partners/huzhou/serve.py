@@ -1,0 +1,212 @@
+"""The Huzhou card front as served: from received bytes to signed bytes.
+
+Checks run in the order of the decision in docs/partners/huzhou.md: size, JSON, envelope, institution, signature,
+repeat, time, parties, data. HTTP is 200 whenever a signed answer can be given.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.routing import BaseRoute, Route
+
+from tongka.crypto.sm2 import PublicKey
+from tongka.days import ZONE
+from tongka.errors import (
+    Failed,
+    Malformed,
+    Refused,
+    RepeatedWithOtherContents,
+    Stale,
+    TongkaError,
+    UnknownParty,
+)
+from tongka.journeys.call import Call, Outcome
+from tongka.partners.huzhou import codec
+from tongka.partners.huzhou.answers import answer_of, refusal_of
+from tongka.partners.huzhou.codec import ParsedRequest, PartnerKey, SignMode
+from tongka.partners.huzhou.fields import MAX_BODY_BYTES
+from tongka.partners.huzhou.messages import OPERATIONS, Operation, operation_for
+from tongka.partners.huzhou.operations import RUN
+from tongka.store import audit, orders
+from tongka.store.parties import Party
+from tongka.system import System
+from tongka.wire import read
+
+ENDPOINT = "huzhou"
+"""The name of the platform's signing key for this interface."""
+
+PARTIES = (
+    ("partner", "partner"),
+    ("merchant", "merchant"),
+    ("terminal", "terminal"),
+    ("network", "network"),
+    ("operator", "operator"),
+    ("area", "area"),
+    ("channel", "channel"),
+)
+"""Role in our administration, field of the envelope: checked in this order."""
+
+ATTEMPTS = 3
+PAUSE_S = 0.05
+JSON = "application/json;charset=UTF-8"
+
+log = structlog.get_logger()
+
+
+def routes(system: System) -> list[BaseRoute]:
+    """The twelve operations, to be mounted under /cardfront."""
+    front = CardFrontServer(system)
+    return [Route("/{name}/V1", front.respond, methods=["POST"])]
+
+
+class CardFrontServer:
+    """Serves one system; holds nothing between requests but parsed public keys."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._keys: dict[tuple[str, str], PartnerKey] = {}
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Read at most the limit and one byte, answer signed."""
+        name = request.path_params["name"]
+        if name not in OPERATIONS:
+            return HttpResponse(status_code=404)
+        body = await _body(request)
+        if body is None:
+            return HttpResponse(status_code=413)
+        return HttpResponse(await self.answer(name, body), media_type=JSON)
+
+    async def answer(self, name: str, body: bytes) -> bytes:
+        """The answer's bytes to a message posted under an operation's name; never raises for what was sent."""
+        mode = SignMode.EMPTY
+        actor = ""
+        try:
+            parsed = codec.parse_request(body)
+            actor = parsed.envelope.institution
+            key = self._key(actor)
+            mode = key.mode
+            codec.verify(parsed, key)
+            return await self._repeat_or_run(name, parsed, mode)
+        except TongkaError as error:
+            if isinstance(error, Refused):
+                await self._note(actor or "?", name, error)
+            return await self._seal_error(error, mode)
+        except Exception:
+            log.exception("request failed", operation=name, institution=actor)
+            return await self._seal_error(Failed("internal error"), mode)
+
+    async def _repeat_or_run(self, name: str, parsed: ParsedRequest, mode: SignMode) -> bytes:
+        envelope = parsed.envelope
+        request = f"huzhou|{envelope.institution}|{envelope.date}|{envelope.serial}"
+        digest = codec.contents_digest(parsed) + name.encode()
+        for _ in range(ATTEMPTS):
+            known = await orders.find_reply(self._system.database, request)
+            if known is not None:
+                if known.digest != digest:
+                    raise RepeatedWithOtherContents("joininstssn was used before on this reqdate with other contents")
+                return known.body
+            try:
+                return await self._run(name, parsed, mode, request, digest)
+            except (orders.AlreadyAnswered, orders.MovedMeanwhile):
+                await asyncio.sleep(
+                    PAUSE_S
+                )  # the same request, or another of this order, is being answered: look again
+        raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
+
+    async def _run(self, name: str, parsed: ParsedRequest, mode: SignMode, request: str, digest: bytes) -> bytes:
+        now = self._system.clock()
+        _require_fresh(parsed, now, self._system.settings.city.replay_window_s)
+        self._require_parties(parsed)
+        operation = operation_for(name, parsed.data) or OPERATIONS[name]
+        call = Call(
+            system=self._system,
+            actor=parsed.envelope.institution,
+            request=request,
+            digest=digest,
+            at=now,
+            channel=parsed.envelope.channel,
+            terminal=_terminal(parsed.envelope.terminal),
+            seal=lambda outcome: self._seal(operation, outcome, mode),
+        )
+        try:
+            message = read(operation.request, parsed.data)
+            return await RUN[operation.name](call, message)
+        except Refused as error:
+            return await call.answer(error, f"refused {operation.name}: {error.code}")
+
+    async def _seal(self, operation: Operation, outcome: Outcome | TongkaError, mode: SignMode) -> bytes:
+        if isinstance(outcome, TongkaError):
+            return await self._seal_error(outcome, mode)
+        result, text, data = answer_of(operation, outcome)
+        return await self._sign(codec.answer_text(result, text, data), mode)
+
+    async def _seal_error(self, error: TongkaError, mode: SignMode) -> bytes:
+        return await self._sign(codec.answer_text(*refusal_of(error)), mode)
+
+    async def _sign(self, text: bytes, mode: SignMode) -> bytes:
+        signature = await self._system.hsm.sign(ENDPOINT, codec.text_to_sign(text, mode))
+        return codec.put_sign(text, signature)
+
+    async def _note(self, actor: str, name: str, error: TongkaError) -> None:
+        try:
+            await audit.record(
+                self._system.database,
+                at=self._system.clock(),
+                actor=actor,
+                action=f"refused {name}",
+                subject=error.code,
+            )
+        except TongkaError:
+            log.exception("refusal not audited", operation=name)
+
+    def _key(self, institution: str) -> PartnerKey:
+        party = self._active("institution", institution)
+        found = self._keys.get((party.public_key, party.sign_mode))
+        if found is None:
+            found = PartnerKey(PublicKey(bytes.fromhex(party.public_key)), SignMode(party.sign_mode))
+            self._keys[party.public_key, party.sign_mode] = found
+        return found
+
+    def _require_parties(self, parsed: ParsedRequest) -> None:
+        for role, name in PARTIES:
+            self._active(role, getattr(parsed.envelope, name))
+
+    def _active(self, role: str, name: str) -> Party:
+        party = self._system.parties.find(role, name)
+        if party is None or not party.active:
+            raise UnknownParty(role, name)
+        return party
+
+
+async def _body(request: HttpRequest) -> bytes | None:
+    """The whole body, or None once it is over the limit."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
+
+
+def _require_fresh(parsed: ParsedRequest, now: datetime, window_s: int) -> None:
+    """Known ids are answered at any age; new ones only within the window of their time stamp."""
+    stamp = parsed.envelope.date + parsed.envelope.time
+    try:
+        sent = datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=ZONE)
+    except ValueError as error:
+        raise Malformed("reqdate", "with reqtime must be a moment, YYYYMMDD and HHMMSS") from error
+    if abs(now - sent) > timedelta(seconds=window_s):
+        raise Stale(
+            f"reqdate and reqtime are more than {window_s} s from the platform's {now.astimezone(ZONE):%H:%M:%S}"
+        )
+
+
+def _terminal(number: str) -> bytes:
+    """`termid` filled with zeros on the left to 12 digits."""
+    try:
+        return bytes.fromhex(number.rjust(12, "0"))
+    except ValueError as error:
+        raise Malformed("termid", "is at most 12 hexadecimal digits") from error

@@ -1,0 +1,403 @@
+"""Orders in the database. A move is one statement: compare and set, post, audit, store the reply; all or nothing.
+
+Who wins a race is decided by the state and attempt that the statement compares, and by three unique constraints: one
+open order for each card, one order for each payment, one reply for each request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+
+from tongka.errors import Busy, Refused
+from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
+from tongka.store.db import Database
+
+COLUMNS = (
+    "card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel, amount_fen, paid,"
+    " created_at, moved_at, settlement_date, attempt, pin_atc, init, terminal, moment, command, evidence, challenge,"
+    " pending_id, reference, return_type, customer, refund_no, closed_by"
+)
+
+
+class AnotherOpenOrder(Refused):
+    """Another order of this card has a command under way (000151)."""
+
+    code = "needs_card_management"
+
+
+class PaymentClaimed(Refused):
+    """The payment already pays for another order (000090)."""
+
+    code = "order_number_repeated"
+
+
+class AlreadyAnswered(Busy):
+    """A repeat of this request was answered while this one was under way; look the reply up."""
+
+    code = "already_answered"
+
+
+class MovedMeanwhile(Busy):
+    """Another request moved the order between our look and our move."""
+
+    code = "moved_meanwhile"
+
+
+CONFLICTS: Mapping[str, type[Refused] | type[Busy]] = {
+    "card_has_another_open_order": AnotherOpenOrder,
+    "payment_already_claimed": PaymentClaimed,
+    "request_already_answered": AlreadyAnswered,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One row; the columns' meaning stands beside them in 0004_orders.sql."""
+
+    card_no: str
+    order_no: str
+    kind: Kind
+    state: State
+    institution: str
+    payment_order: str
+    payment_method: str
+    order_type: str
+    channel: str
+    amount_fen: int
+    paid: bool
+    created_at: datetime
+    moved_at: datetime
+    settlement_date: date
+    attempt: int = 0
+    pin_atc: int | None = None
+    init: bytes | None = None
+    terminal: bytes | None = None
+    moment: bytes | None = None
+    command: bytes | None = None
+    evidence: bytes | None = None
+    challenge: bytes | None = None
+    pending_id: int | None = None
+    reference: str = ""
+    return_type: str = ""
+    customer: bytes | None = None
+    refund_no: str = ""
+    closed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request was answered, under the name that a repeat bears."""
+
+    request: str
+    digest: bytes
+    body: bytes
+
+
+NO_REPLY = Reply("", b"", b"")
+"""For an order whose reply comes with a later move."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One step of an order.
+
+    Attributes:
+        order: as it was read; its state and attempt are compared.
+        changes: columns to set besides state and time.
+        extra_legs: transfers beside the order's own, each with its amount.
+        card: columns of the order's card to set.
+        actor: who caused it, for the audit.
+
+    """
+
+    order: Order
+    event: Event
+    at: datetime
+    settlement_date: date
+    actor: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    reply: Reply | None = None
+    detail: str = ""
+    extra_legs: tuple[tuple[Leg, int], ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> State:
+        return next_state(self.order.state, self.event)
+
+
+def _order(row: asyncpg.Record) -> Order:
+    values = dict(row)
+    return Order(**values | {"kind": Kind(values["kind"]), "state": State(values["state"])})
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def by_number(database: Database, order_no: str) -> Order | None:
+    row = await database.read_row(f"SELECT {COLUMNS} FROM orders WHERE order_no = $1", order_no)  # noqa: S608 - constant
+    return _order(row) if row else None
+
+
+async def by_payment(database: Database, institution: str, payment_order: str) -> Order | None:
+    """The order that this payment pays for."""
+    row = await database.read_row(
+        f"SELECT {COLUMNS} FROM orders WHERE (card_no, order_no) ="  # noqa: S608 - constant
+        " (SELECT card_no, order_no FROM payment_claim WHERE institution = $1 AND payment_order = $2)",
+        institution,
+        payment_order,
+    )
+    return _order(row) if row else None
+
+
+async def open_of_card(database: Database, card_no: str) -> Order | None:
+    """The order of this card that has a command under way; there is at most one."""
+    row = await database.read_row(
+        f"SELECT {COLUMNS} FROM orders WHERE card_no = $1 AND state IN ('2', '4', '6', '7', '9')",  # noqa: S608
+        card_no,
+    )
+    return _order(row) if row else None
+
+
+async def in_state(database: Database, state: State, before: datetime, limit: int) -> list[Order]:
+    """Orders that have stood in a state since before a moment, oldest first."""
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders WHERE state = $1 AND moved_at < $2 ORDER BY moved_at LIMIT $3",  # noqa: S608
+        state.value,
+        before,
+        limit,
+    )
+    return [_order(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a query asks for; empty texts ask for everything."""
+
+    institution: str
+    card_no: str
+    order_no: str = ""
+    state: str = ""
+
+
+_WANTED = """ WHERE card_no = $1 AND institution = $2 AND kind = 'topup'
+    AND ($3 = '' OR order_no = $3) AND ($4 = '' OR state = $4)"""
+
+
+async def page(
+    database: Database, wanted: Wanted, *, ascending: bool, size: int, number: int
+) -> tuple[int, list[Order]]:
+    """The number of orders that fit, and one page of them, by time."""
+    arguments = (wanted.card_no, wanted.institution, wanted.order_no, wanted.state)
+    total = await database.read_value(f"SELECT count(*) FROM orders {_WANTED}", *arguments)  # noqa: S608 - constant
+    direction = "ASC" if ascending else "DESC"
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders {_WANTED} ORDER BY created_at {direction}, order_no {direction}"  # noqa: S608
+        " LIMIT $5 OFFSET $6",
+        *arguments,
+        size,
+        size * (number - 1),
+    )
+    return int(total), [_order(row) for row in rows]
+
+
+async def find_reply(database: Database, request: str) -> Reply | None:
+    row = await database.read_row("SELECT request, digest, body FROM reply WHERE request = $1", request)
+    return Reply(**dict(row)) if row else None
+
+
+# --- moving -----------------------------------------------------------------------------------------------------------
+
+
+async def store_reply(database: Database, reply: Reply, at: datetime, actor: str, action: str) -> None:
+    """Remember an answer that moved nothing, with its audit row.
+
+    Raises:
+        AlreadyAnswered: the request was answered meanwhile.
+
+    """
+    await _write(
+        database,
+        "WITH audited AS (INSERT INTO audit (at, actor, action, subject) VALUES ($4, $5, $6, $1))"
+        " INSERT INTO reply (request, digest, body, at) VALUES ($1, $2, $3, $4)",
+        reply.request,
+        reply.digest,
+        reply.body,
+        at,
+        actor,
+        action,
+    )
+
+
+async def create(database: Database, order: Order, actor: str, reply: Reply = NO_REPLY, card_status: str = "") -> None:
+    """A new order with the payment that it claims, its money, its audit row and its reply.
+
+    Raises:
+        PaymentClaimed: the payment pays for another order.
+        AlreadyAnswered: the request was answered meanwhile.
+
+    """
+    await _write(database, _INSERT, *_insert_arguments(order, actor, reply), card_status)
+
+
+_INSERT = """
+WITH created AS (
+    INSERT INTO orders (card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel,
+                        amount_fen, paid, created_at, moved_at, settlement_date, reference, return_type, customer)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16)
+), claimed AS (
+    INSERT INTO payment_claim (institution, payment_order, card_no, order_no) SELECT $5, $6, $1, $2 WHERE $6 <> ''
+), posted AS (
+    INSERT INTO transfer (card_no, order_no, kind, debit, credit, amount_fen, reason, posted_at, business_date)
+    SELECT $1, $2, 'single', $17, 2, $10, 'paid', $12, $13 WHERE $17::int > 0 AND $10 > 0
+), audited AS (
+    INSERT INTO audit (at, actor, action, subject, detail) VALUES ($12, $18, 'create ' || $3, $2, $10::text)
+), carded AS (
+    UPDATE card SET status = $22 WHERE card_no = $1 AND $22 <> ''
+)
+INSERT INTO reply (request, digest, body, at) SELECT $19, $20, $21, $12 WHERE $19 <> ''
+"""
+
+
+def _insert_arguments(order: Order, actor: str, reply: Reply) -> tuple[Any, ...]:
+    paid_into = receivable(order.payment_method) if order.paid and order.kind is not Kind.RETURN else 0
+    return (
+        order.card_no,
+        order.order_no,
+        order.kind.value,
+        order.state.value,
+        order.institution,
+        order.payment_order,
+        order.payment_method,
+        order.order_type,
+        order.channel,
+        order.amount_fen,
+        order.paid,
+        order.created_at,
+        order.settlement_date,
+        order.reference,
+        order.return_type,
+        order.customer,
+        paid_into,
+        actor,
+        reply.request,
+        reply.digest,
+        reply.body,
+    )
+
+
+async def move(database: Database, step: Move) -> None:
+    """Carry out one move.
+
+    Raises:
+        MoveForbidden: the table has no such move.
+        MovedMeanwhile: the order is no longer as it was read.
+        AnotherOpenOrder: another order of this card has a command under way.
+        AlreadyAnswered: the request was answered meanwhile.
+
+    """
+    order = step.order
+    target = step.target
+    transfers = _transfers(step)
+    changes = dict(step.changes)
+    reserving = any(leg.kind == "pending" for leg, _ in transfers)
+    if order.pending_id is not None and any(leg.kind in {"post", "void"} for leg, _ in transfers):
+        changes["pending_id"] = None
+    sql = _move_sql(tuple(changes), tuple(step.card), reserving=reserving, replies=step.reply is not None)
+    reply = (step.reply.request, step.reply.digest, step.reply.body) if step.reply else ()
+    tag = await _write(
+        database,
+        sql,
+        order.card_no,
+        order.order_no,
+        order.state.value,
+        order.attempt,
+        target.value,
+        step.at,
+        step.settlement_date,
+        step.actor,
+        step.event.value,
+        step.detail or f"{order.state.value} {target.value}",
+        [leg.kind for leg, _ in transfers],
+        [leg.debit for leg, _ in transfers],
+        [leg.credit for leg, _ in transfers],
+        [amount for _, amount in transfers],
+        order.pending_id,
+        *reply,
+        *changes.values(),
+        *step.card.values(),
+    )
+    if tag is None:
+        raise MovedMeanwhile(f"order {order.order_no} was moved by another request; look again")
+
+
+def _transfers(step: Move) -> list[tuple[Leg, int]]:
+    order = step.order
+    own = legs(order.kind, step.event, order.payment_method, reserved=order.pending_id is not None)
+    return [*((leg, order.amount_fen) for leg in own if order.amount_fen), *step.extra_legs]
+
+
+@lru_cache(maxsize=256)
+def _move_sql(columns: tuple[str, ...], card: tuple[str, ...], *, reserving: bool, replies: bool) -> str:
+    first = 19 if replies else 16
+    sets = [f"{column} = ${first + i}" for i, column in enumerate(columns)]
+    sets += ["pending_id = nextval('transfer_id_seq')"] if reserving else []
+    first += len(columns)
+    card_sets = ", ".join(f"{column} = ${first + i}" for i, column in enumerate(card))
+    update = f"UPDATE card SET {card_sets} FROM moved WHERE card.card_no = moved.card_no"  # noqa: S608 - our own names
+    carded = f", carded AS ({update})" if card else ""
+    replied = (
+        ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $16, $17, $18, $6 FROM moved)"
+        if replies
+        else ""
+    )
+    return f"""
+WITH moved AS (
+    UPDATE orders SET state = $5, moved_at = $6, settlement_date = $7{"".join(", " + part for part in sets)}
+    WHERE card_no = $1 AND order_no = $2 AND state = $3 AND attempt = $4
+    RETURNING card_no, order_no, pending_id
+), posted AS (
+    INSERT INTO transfer (card_no, id, order_no, kind, pending_id, debit, credit, amount_fen, reason, posted_at,
+                          business_date)
+    OVERRIDING SYSTEM VALUE
+    SELECT moved.card_no, CASE leg.kind WHEN 'pending' THEN moved.pending_id ELSE nextval('transfer_id_seq') END,
+           moved.order_no, leg.kind, CASE WHEN leg.kind IN ('post', 'void') THEN $15::bigint END,
+           leg.debit, leg.credit, leg.amount_fen, $9, $6, $7
+    FROM moved, unnest($11::text[], $12::int[], $13::int[], $14::bigint[]) AS leg (kind, debit, credit, amount_fen)
+), audited AS (
+    INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
+){replied}{carded}
+SELECT order_no FROM moved"""  # noqa: S608 - columns are the code's own
+
+
+async def _write(database: Database, sql: str, *arguments: Any) -> asyncpg.Record | None:
+    try:
+        return await database.fetchrow(sql, *arguments)
+    except asyncpg.UniqueViolationError as error:
+        conflict = CONFLICTS.get(error.constraint_name or "")
+        if conflict is None:
+            raise
+        raise conflict((conflict.__doc__ or "").split("(", maxsplit=1)[0].strip().rstrip(".")) from error
+
+
+# --- failed MACs ------------------------------------------------------------------------------------------------------
+
+
+async def count_mac_failure(database: Database, card_no: str, at: datetime, actor: str, detail: str) -> None:
+    await database.execute(
+        "WITH audited AS (INSERT INTO audit (at, actor, action, subject, detail) VALUES ($2, $3, 'mac_wrong', $1, $4))"
+        " INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)",
+        card_no,
+        at,
+        actor,
+        detail,
+    )
+
+
+async def mac_failures_since(database: Database, card_no: str, since: datetime) -> int:
+    found = await database.read_value("SELECT count(*) FROM mac_failure WHERE card_no = $1 AND at > $2", card_no, since)
+    return int(found)
