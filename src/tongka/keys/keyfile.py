@@ -1,0 +1,97 @@
+"""The encrypted key file: Argon2id makes a key of the passphrase, AES-256-GCM seals the ring.
+
+The header says whether these are sandbox keys, and is authenticated with the contents, so that production mode can
+refuse them by their own word.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from tongka.crypto import sm2
+from tongka.crypto.pboc import Algorithm
+from tongka.errors import Misconfigured
+from tongka.keys import Purpose
+from tongka.keys.keyring import KeyRing, MasterKey
+
+__all__ = ["KeyRing", "read_keyfile", "write_keyfile"]
+
+FORMAT = 1
+SALT_LEN, NONCE_LEN = 16, 12
+ITERATIONS, LANES, MEMORY_KIB = 3, 4, 64 * 1024
+"""RFC 9106's second recommended choice, for machines with less memory."""
+
+
+def write_keyfile(path: Path, ring: KeyRing, passphrase: bytes, *, sandbox: bool) -> None:
+    """Write the file whole or not at all, readable by its owner only."""
+    salt, nonce = os.urandom(SALT_LEN), os.urandom(NONCE_LEN)
+    header = {"format": FORMAT, "sandbox": sandbox, "salt": salt.hex(), "nonce": nonce.hex()}
+    sealed = AESGCM(_derive(passphrase, salt)).encrypt(nonce, json.dumps(_plain(ring)).encode(), _bound(header))
+    _replace(path, json.dumps(header | {"sealed": sealed.hex()}, indent=1).encode())
+
+
+def read_keyfile(path: Path, passphrase: bytes) -> tuple[KeyRing, bool]:
+    """The ring, and whether it holds sandbox keys.
+
+    Raises:
+        Misconfigured: no such file, another format, a wrong passphrase, or a changed file.
+
+    """
+    try:
+        document = json.loads(path.read_bytes())
+        sealed = bytes.fromhex(document.pop("sealed"))
+        salt, nonce = bytes.fromhex(document["salt"]), bytes.fromhex(document["nonce"])
+        plain = AESGCM(_derive(passphrase, salt)).decrypt(nonce, sealed, _bound(document))
+    except InvalidTag as error:
+        raise Misconfigured(f"keys.uri: the passphrase does not open {path}, or the file was changed") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(f"keys.uri: {path} is not a readable key file: {error}") from error
+    if document["format"] != FORMAT:
+        raise Misconfigured(f"keys.uri: {path} has format {document['format']}, this version reads {FORMAT}")
+    return _ring(json.loads(plain)), bool(document["sandbox"])
+
+
+def _derive(passphrase: bytes, salt: bytes) -> bytes:
+    return Argon2id(salt=salt, length=32, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB).derive(passphrase)
+
+
+def _bound(header: dict[str, Any]) -> bytes:
+    return json.dumps(header, sort_keys=True).encode()
+
+
+def _plain(ring: KeyRing) -> dict[str, Any]:
+    return {
+        "masters": [
+            [profile, purpose.value, version, key.algorithm.value, key.value.hex()]
+            for (profile, purpose, version), key in ring.masters.items()
+        ],
+        "endpoints": {name: key.secret_bytes().hex() for name, key in ring.endpoints.items()},
+        "data": {str(number): key.hex() for number, key in ring.data.items()},
+    }
+
+
+def _ring(plain: dict[str, Any]) -> KeyRing:
+    return KeyRing(
+        {
+            (profile, Purpose(purpose), version): MasterKey(Algorithm(algorithm), bytes.fromhex(value))
+            for profile, purpose, version, algorithm, value in plain["masters"]
+        },
+        {name: sm2.PrivateKey(bytes.fromhex(value)) for name, value in plain["endpoints"].items()},
+        {int(number): bytes.fromhex(value) for number, value in plain["data"].items()},
+    )
+
+
+def _replace(path: Path, contents: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(contents)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).chmod(0o600)
+    Path(name).replace(path)

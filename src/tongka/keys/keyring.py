@@ -1,0 +1,92 @@
+"""The keys of an installation, decrypted: card master keys, endpoints that sign, data keys. Never printed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tongka.card.profiles import CardProfile
+from tongka.crypto import sm2
+from tongka.crypto.pboc import KEY_LEN, SUITES, Algorithm, check_value, diversify_chain
+from tongka.errors import KeyNotFound, Malformed
+from tongka.keys import CardKeys, Purpose
+from tongka.sandbox.card.image import KeySet
+
+DATA_KEY_LEN = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """One card master key."""
+
+    algorithm: Algorithm
+    value: bytes = field(repr=False)
+
+    @property
+    def check_value(self) -> bytes:
+        """The first 3 bytes of a block of zeros under it; what people compare."""
+        return check_value(self.algorithm, self.value)
+
+
+MasterName = tuple[str, Purpose, int]
+"""Profile, purpose, version."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """All keys.
+
+    Attributes:
+        masters: card master keys by profile, purpose, version.
+        endpoints: SM2 keys that sign as the platform, by interface.
+        data: AES-256 keys for personal data by number; the highest encrypts.
+
+    """
+
+    masters: Mapping[MasterName, MasterKey]
+    endpoints: Mapping[str, sm2.PrivateKey] = field(repr=False)
+    data: Mapping[int, bytes] = field(repr=False)
+
+    @classmethod
+    def generate(
+        cls,
+        profiles: Iterable[CardProfile],
+        random: Callable[[int], bytes],
+        endpoints: Iterable[str] = ("huzhou",),
+    ) -> "KeyRing":
+        """A first set: version 1 of every card key, one data key."""
+        masters = {
+            (profile.name, purpose, 1): MasterKey(profile.algorithm, _key(random))
+            for profile in profiles
+            for purpose in Purpose
+        }
+        return cls(masters, {name: sm2.generate() for name in endpoints}, {1: random(DATA_KEY_LEN)})
+
+    def card_key(self, keys: CardKeys, purpose: Purpose) -> bytes:
+        """One card's own key.
+
+        Raises:
+            KeyNotFound: no master key of that profile, purpose and version.
+
+        """
+        master = self.masters.get((keys.profile, purpose, keys.version))
+        if master is None or master.algorithm is not keys.algorithm:
+            raise KeyNotFound(f"no {keys.algorithm.label} {purpose} key of {keys.profile}, version {keys.version}")
+        return diversify_chain(SUITES[master.algorithm], master.value, keys.factors)
+
+    def master_keys(self, profile: str, version: int = 1) -> KeySet:
+        """The four master keys that cards of a type are personalised from."""
+        found = {purpose: self.masters.get((profile, purpose, version)) for purpose in Purpose}
+        missing = [purpose for purpose, key in found.items() if key is None]
+        if missing:
+            raise KeyNotFound(f"no {', '.join(missing)} key of {profile}, version {version}")
+        return KeySet(**{purpose.value: key.value for purpose, key in found.items() if key})
+
+
+def _key(random: Callable[[int], bytes]) -> bytes:
+    return require_strong(random(KEY_LEN))
+
+
+def require_strong(key: bytes) -> bytes:
+    """Refuse a double-length key whose halves are equal: it is single DES, and folds to zero in a TAC."""
+    if len(key) != KEY_LEN or key[:8] == key[8:]:
+        raise Malformed("key", "must have 16 bytes with different halves")
+    return key

@@ -1,0 +1,90 @@
+"""The HSM in software: keys of a decrypted ring, in this process's memory."""
+
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tongka.card import purse
+from tongka.card.purse import LoadInit, Moment, PurchaseInit
+from tongka.crypto import sm2
+from tongka.crypto.pboc import SUITES, Suite
+from tongka.errors import BadSignature, KeyNotFound, MacWrong
+from tongka.keys import CardKeys, Purpose
+from tongka.keys.keyring import KeyRing
+
+NONCE_LEN = 12
+NUMBER_LEN = 2
+
+
+class SoftwareHsm:
+    """Implements `Hsm` from a key ring. Its coroutines never wait."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    async def authorise_load(self, card: CardKeys, init: LoadInit, when: Moment) -> bytes:
+        await self.verify_load(card, init)
+        return purse.load_mac2(_suite(card), self._ring.card_key(card, Purpose.LOAD), init, when)
+
+    async def verify_load(self, card: CardKeys, init: LoadInit) -> None:
+        right = purse.load_mac1(_suite(card), self._ring.card_key(card, Purpose.LOAD), init)
+        _require(right, init.mac1, "MAC1")
+
+    async def verify_load_tac(self, card: CardKeys, init: LoadInit, when: Moment, tac: bytes) -> None:
+        right = purse.load_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, when)
+        _require(right, tac, "the TAC")
+
+    async def authorise_purchase(self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment) -> bytes:
+        return purse.purchase_mac1(_suite(card), self._ring.card_key(card, Purpose.PURCHASE), init, serial, when)
+
+    async def verify_purchase_tac(
+        self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment, tac: bytes
+    ) -> None:
+        right = purse.purchase_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, serial, when)
+        _require(right, tac, "the TAC")
+
+    async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
+        return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
+
+    async def sign(self, name: str, message: bytes) -> bytes:
+        return sm2.sign(self._endpoint(name), message)
+
+    async def public_key(self, name: str) -> bytes:
+        return sm2.public_key(self._endpoint(name)).compressed
+
+    async def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        number = max(self._ring.data)
+        nonce = os.urandom(NONCE_LEN)
+        sealed = AESGCM(self._ring.data[number]).encrypt(nonce, plaintext, context)
+        return number.to_bytes(NUMBER_LEN, "big") + nonce + sealed
+
+    async def unseal(self, sealed: bytes, context: bytes) -> bytes:
+        number = int.from_bytes(sealed[:NUMBER_LEN], "big")
+        key = self._ring.data.get(number)
+        if key is None:
+            raise KeyNotFound(f"no data key number {number}")
+        nonce, body = sealed[NUMBER_LEN : NUMBER_LEN + NONCE_LEN], sealed[NUMBER_LEN + NONCE_LEN :]
+        try:
+            return AESGCM(key).decrypt(nonce, body, context)
+        except InvalidTag as error:
+            raise BadSignature("sealed data was changed, or belongs to another context") from error
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _endpoint(self, name: str) -> sm2.PrivateKey:
+        key = self._ring.endpoints.get(name)
+        if key is None:
+            raise KeyNotFound(f"no signing key for {name!r}")
+        return key
+
+
+def _suite(card: CardKeys) -> Suite:
+    return SUITES[card.algorithm]
+
+
+def _require(right: bytes, given: bytes, name: str) -> None:
+    if not hmac.compare_digest(right, given):
+        raise MacWrong(f"{name} of the card does not verify")
