@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from datetime import date
+from datetime import date, datetime
 
 from tongka.errors import Refused
+from tongka.ledger import Account
 from tongka.store.db import Database
 
 
@@ -42,20 +43,47 @@ _NAMES = ", ".join(field.name for field in fields(CardRow))
 _FIND = f"SELECT {_NAMES} FROM card WHERE card_no = $1"  # noqa: S608 - our own constants
 _PAGE = f"SELECT {_NAMES} FROM card WHERE card_no > $1 ORDER BY card_no LIMIT $2"  # noqa: S608 - our own constants
 
-_REGISTER = f"""
+_INSERT = f"""
 INSERT INTO card ({_NAMES})
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::boolean[],
                      $8::date[], $9::date[], $10::bigint[], $11::bytea[])
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own constants
 
+_TAKE_OVER = f"""
+WITH registered AS ({_INSERT} RETURNING card_no, deposit_fen), opening AS (
+    INSERT INTO transfer (card_no, kind, debit, credit, amount_fen, reason, posted_at, business_date)
+    SELECT card_no, 'single', $13, leg.account, leg.amount_fen, 'opening', $16::timestamptz, $17::date
+    FROM registered JOIN unnest($1::text[], $12::bigint[]) AS held (card_no, balance_fen) USING (card_no)
+    CROSS JOIN LATERAL (VALUES ($14::int, held.balance_fen), ($15::int, deposit_fen)) AS leg (account, amount_fen)
+    WHERE leg.amount_fen > 0
+)
+SELECT count(*) FROM registered
+"""  # noqa: S608 - our own constants
 
-async def register(database: Database, rows: Sequence[CardRow]) -> int:
-    """Put cards on our books, all or none; those that are there already stay as they are. How many were new."""
+
+async def register(database: Database, rows: Sequence[CardRow]) -> None:
+    """Put cards that hold nothing on our books, all or none; those there already stay as they are."""
+    if rows:
+        await database.execute(_INSERT, *_columns(rows))
+
+
+async def take_over(
+    database: Database, rows: Sequence[CardRow], balances_fen: Sequence[int], at: datetime, day: date
+) -> int:
+    """Put cards on our books with what they hold, all or none; how many were new.
+
+    Balances and deposits come out of the opening balances, in the same statement: no card without its entries.
+    """
+    accounts = (Account.OPENING_BALANCES, Account.CARD_FLOAT, Account.DEPOSITS_HELD)
     if not rows:
         return 0
-    tag = await database.execute(_REGISTER, *map(list, zip(*map(astuple, rows), strict=True)))
-    return int(tag.rpartition(" ")[2])
+    new: int = await database.fetchval(_TAKE_OVER, *_columns(rows), list(balances_fen), *accounts, at, day)
+    return new
+
+
+def _columns(rows: Sequence[CardRow]) -> list[list[object]]:
+    return [list(column) for column in zip(*map(astuple, rows), strict=True)]
 
 
 async def find(database: Database, card_no: str) -> CardRow | None:
