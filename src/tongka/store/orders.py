@@ -164,9 +164,9 @@ async def open_of_card(database: Database, card_no: str) -> Order | None:
 
 
 async def in_state(database: Database, state: State, before: datetime, limit: int) -> list[Order]:
-    """Orders that have stood in a state since before a moment, oldest first."""
+    """Orders that have stood in a state since a moment, oldest first."""
     rows = await database.read(
-        f"SELECT {COLUMNS} FROM orders WHERE state = $1 AND moved_at < $2 ORDER BY moved_at LIMIT $3",  # noqa: S608
+        f"SELECT {COLUMNS} FROM orders WHERE state = $1 AND moved_at <= $2 ORDER BY moved_at LIMIT $3",  # noqa: S608
         state.value,
         before,
         limit,
