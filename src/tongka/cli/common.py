@@ -48,9 +48,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except TongkaError as error:
-        complaints.print(f"[bold red]{error.code}[/]", end=" ")
-        complaints.print(str(error), markup=False, highlight=False)
+        complain(error)
         raise typer.Exit(ERROR) from error
+
+
+def complain(error: TongkaError) -> None:
+    """Say on standard error what the platform says no with."""
+    complaints.print(f"[bold red]{error.code}[/]", end=" ")
+    complaints.print(str(error), markup=False, highlight=False)
 
 
 def print_json(value: Any) -> None:

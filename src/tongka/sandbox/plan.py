@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import count
 
-from tongka.card.files import File15
 from tongka.card.profiles import PROFILES, CardProfile
 from tongka.partners.huzhou.client import Identity
 from tongka.partners.huzhou.codes import AREAS, CHANNELS
 from tongka.sandbox.card.image import CardImage, KeySet
-from tongka.sandbox.card.personalise import Blank, personalise_with
+from tongka.sandbox.card.personalise import Blank, personalise
 from tongka.store.cards import CardRow
 from tongka.store.parties import Party, Role
 
@@ -71,16 +70,11 @@ SERIAL_DIGITS = 4
 VALID_FROM, VALID_TO = date(2024, 1, 1), date(2044, 12, 31)
 
 
-def mint(seed: bytes, keys_of: Callable[[CardProfile, File15], KeySet]) -> list[CardImage]:
-    """All cards as they leave the factory: the same for the same seed and keys."""
+def mint(seed: bytes, masters_of: Callable[[str], KeySet]) -> list[CardImage]:
+    """All cards as they leave the factory: the same for the same seed and master keys (by profile name)."""
     serials = count(1)
     return [
-        personalise_with(
-            profile,
-            _card_no(profile, seed, next(serials)),
-            lambda file15, profile=profile: keys_of(profile, file15),  # type: ignore[misc]
-            _blank(batch, nth),
-        )
+        personalise(profile, _card_no(profile, seed, next(serials)), masters_of(profile.name), _blank(batch, nth))
         for profile in PROFILES.values()
         for batch in BATCHES
         for nth in range(batch.cards)

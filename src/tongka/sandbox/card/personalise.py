@@ -1,6 +1,5 @@
 """Minting cards from master keys: what a card factory does. No randomness inside; the caller brings the keys."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -38,19 +37,12 @@ class Blank:
 
 
 def personalise(profile: CardProfile, card_no: str, masters: KeySet, blank: Blank | None = None) -> CardImage:
-    """Make one card image from the operator's master keys; see `personalise_with`."""
-    return personalise_with(profile, card_no, lambda file15: card_keys(profile, masters, file15), blank)
-
-
-def personalise_with(
-    profile: CardProfile, card_no: str, keys_of: Callable[[File15], KeySet], blank: Blank | None = None
-) -> CardImage:
     """Make one card image.
 
     Args:
         profile: the card's type.
         card_no: the number towards partners, as many digits as the profile says.
-        keys_of: gives the card's own keys, diversified by its file 15.
+        masters: the operator's master keys; the card gets its own, diversified.
         blank: its first balance, dates and so on; an enabled, empty card when left out.
 
     Raises:
@@ -69,7 +61,7 @@ def personalise_with(
         algorithm=profile.algorithm,
         key_version=blank.key_version,
         files={"0015": file15.build(), "0016": _file16().build(), "0017": _file17(file15, blank).build()},
-        keys=keys_of(file15),
+        keys=card_keys(profile, masters, file15),
         pin=blank.pin,
     )
 

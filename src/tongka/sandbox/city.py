@@ -1,0 +1,182 @@
+"""Make a city in a folder, or reopen it.
+
+The folder holds::
+
+    seed            of the card numbers
+    passphrase      of the key file
+    keys.json       the city's keys: card master keys, the platform's signing key
+    partner.key     the integrator's SM2 private key, in hex
+    tongka.toml     settings with which every `tongka` command works on this city
+    postgres/       the database
+    sandbox.json    for integrators; written anew whenever the sandbox is ready to serve
+
+Each file is written once, whole or not at all, and the rows that belong together in one statement; so a city that was
+killed while it was made is finished by making it again, and a finished one stays as it is.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tongka import settings
+from tongka.card.profiles import PROFILES
+from tongka.crypto import sm2
+from tongka.days import business_date
+from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
+from tongka.sandbox import plan
+from tongka.sandbox.card.image import CardImage
+from tongka.settings import Settings
+from tongka.shell import open_system
+from tongka.store import cards, parties
+from tongka.store.db import open_database
+from tongka.store.migrate import upgrade
+from tongka.system import System
+
+OWNER_ONLY = 0o600
+ENDPOINTS = ("huzhou",)
+DISCOVERY = "sandbox.json"
+
+SWEEP_S = 5
+"""A trial should not wait half a minute for the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A sandbox city: its system, and the secrets that an integrator is given.
+
+    Attributes:
+        cards: as they left the factory, whatever has happened to them since.
+
+    """
+
+    folder: Path
+    system: System
+    partner_key: sm2.PrivateKey
+    cards: tuple[CardImage, ...]
+
+
+@asynccontextmanager
+async def open_city(folder: Path, host: str, port: int, clock: Callable[[], datetime]) -> AsyncIterator[City]:
+    """Make or finish the city of a folder, and open it.
+
+    Raises:
+        Misconfigured: the folder holds something else, or what another version of the software made.
+
+    """
+    folder = _made(folder)
+    with _alone(folder):
+        wanted, partner_key, images = _files(folder, host, port)
+        await _rows(wanted, partner_key, images, clock())
+    async with open_system(wanted, clock) as system:
+        yield City(folder, system, partner_key, images)
+
+
+def _made(folder: Path) -> Path:
+    folder = folder.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DISCOVERY).unlink(missing_ok=True)  # it is there again when the city is ready to serve
+    return folder
+
+
+def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey, tuple[CardImage, ...]]:
+    seed = bytes.fromhex(_once(folder / "seed", lambda: secrets.token_hex(32)))
+    passphrase = _once(folder / "passphrase", lambda: secrets.token_hex(16))
+    partner_key = sm2.PrivateKey(
+        bytes.fromhex(_once(folder / "partner.key", lambda: sm2.generate().secret_bytes().hex().upper()))
+    )
+    ring = _ring(folder / "keys.json", passphrase.encode())
+    images = plan.mint(seed, ring.master_keys)
+    wanted = city_settings(folder, host, port)
+    write_whole(folder / "tongka.toml", _toml(wanted))
+    return wanted, partner_key, tuple(images)
+
+
+async def _rows(wanted: Settings, partner_key: sm2.PrivateKey, images: tuple[CardImage, ...], now: datetime) -> None:
+    """The database's part: schema, parties, cards with what they hold."""
+    database = await open_database(wanted.database)
+    try:
+        await upgrade(database)
+        if not await parties.every(database):
+            await parties.save(database, *plan.parties(partner_key.public_key.compressed.hex().upper()))
+        balances = [image.balance_fen for image in images]
+        await cards.take_over(database, list(map(plan.row_of, images)), balances, now, business_date(now))
+    finally:
+        await database.close()
+
+
+def city_settings(folder: Path, host: str, port: int) -> Settings:
+    return Settings(
+        mode="sandbox",
+        database=settings.Database(data_dir=str(folder / "postgres")),
+        web=settings.Web(host=host, port=port),
+        keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
+        city=settings.City(sweep_s=SWEEP_S),
+        payments=settings.Payments(institution="simulator", ask_again_s=SWEEP_S),
+    )
+
+
+def _ring(path: Path, passphrase: bytes) -> KeyRing:
+    if not path.exists():
+        ring = KeyRing.generate(PROFILES.values(), secrets.token_bytes, endpoints=ENDPOINTS)
+        write_keyfile(path, ring, passphrase, sandbox=True)
+    return read_keyfile(path, passphrase)[0]
+
+
+def _toml(wanted: Settings) -> str:
+    """The settings that other commands need to work on this city; a basic TOML string is written as JSON's are."""
+    return f"""\
+mode = "sandbox"
+
+[database]
+data_dir = {_quoted(wanted.database.data_dir)}
+
+[keys]
+uri = {_quoted(wanted.keys.uri)}
+passphrase_file = {_quoted(wanted.keys.passphrase_file)}
+
+[city]
+sweep_s = {wanted.city.sweep_s}
+
+[payments]
+institution = "{wanted.payments.institution}"
+ask_again_s = {wanted.payments.ask_again_s}
+"""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+# --- files: once, whole or not at all ---------------------------------------------------------------------------------
+
+
+def _once(path: Path, make: Callable[[], str]) -> str:
+    """The file's text, made now if it is not there."""
+    if not path.exists():
+        write_whole(path, make() + "\n")
+    return path.read_text(encoding="ascii").strip()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file for the owner only; it is there whole or not at all, and on the disk when this returns."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes the city; the kernel lets go of the lock when a process ends, however it ends."""
+    with (folder / "city.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,74 @@
+"""Opens what a process needs, from the settings: the one place that knows every implementation."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from tongka.days import ZONE
+from tongka.errors import Misconfigured, Unsupported
+from tongka.keys import Hsm
+from tongka.keys.keyfile import read_keyfile
+from tongka.keys.software import SoftwareHsm
+from tongka.payments import PaymentInstitution
+from tongka.payments.simulator import SimulatedInstitution
+from tongka.payments.vouched import Vouched
+from tongka.production import refuse_unsafe
+from tongka.settings import Keys, Settings
+from tongka.store.db import Database, durability, open_database
+from tongka.store.migrate import require_current
+from tongka.store.parties import Parties
+from tongka.system import System
+
+SOFTWARE = "software:"
+
+
+def now() -> datetime:
+    """The city's time."""
+    return datetime.now(ZONE)
+
+
+@asynccontextmanager
+async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -> AsyncIterator[System]:
+    """Everything that a web or worker process needs, closed at the end.
+
+    Raises:
+        Misconfigured: the keys cannot be opened, the schema is not this version's, or production mode refuses.
+
+    """
+    hsm, sandbox_keys = open_hsm(settings.keys)
+    try:
+        database = await open_database(settings.database)
+        try:
+            refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
+            await require_current(database)
+            yield System(
+                settings=settings,
+                database=database,
+                hsm=hsm,
+                payments=_institution(settings, database),
+                parties=await Parties.load(database),
+                clock=clock,
+                random=secrets.token_bytes,
+            )
+        finally:
+            await database.close()
+    finally:
+        await hsm.close()
+
+
+def open_hsm(keys: Keys) -> tuple[Hsm, bool]:
+    """The key store that the URI names, and whether its keys were made for the sandbox."""
+    if not keys.uri.startswith(SOFTWARE):
+        raise Unsupported(f"keys.uri: {keys.uri.partition(':')[0]} is not served yet; use software:FILE")
+    try:
+        passphrase = Path(keys.passphrase_file).read_bytes().strip() if keys.passphrase_file else b""
+    except OSError as error:
+        raise Misconfigured(f"keys.passphrase_file cannot be read: {error}") from error
+    ring, sandbox = read_keyfile(Path(keys.uri.removeprefix(SOFTWARE)), passphrase)
+    return SoftwareHsm(ring), sandbox
+
+
+def _institution(settings: Settings, database: Database) -> PaymentInstitution:
+    return SimulatedInstitution(database) if settings.payments.institution == "simulator" else Vouched()

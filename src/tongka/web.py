@@ -1,0 +1,56 @@
+"""The web application: one line for each partner, the console, the sandbox's controls, and the health check."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+from tongka.console import pages
+from tongka.errors import TongkaError
+from tongka.partners.huzhou import serve as huzhou
+from tongka.payments.simulator import SimulatedInstitution
+from tongka.sandbox import controls
+from tongka.system import System
+
+
+def build_app(system: System) -> Starlette:
+    """The application over an open system; partner endpoints read their bodies themselves."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        fresh = asyncio.create_task(system.parties.keep_fresh())
+        try:
+            yield
+        finally:
+            fresh.cancel()
+            with suppress(asyncio.CancelledError):
+                await fresh
+
+    return Starlette(routes=_routes(system), lifespan=lifespan)
+
+
+def _routes(system: System) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [
+        Mount("/cardfront", routes=huzhou.routes(system)),
+        Mount("/console", routes=pages.routes(system)),
+        Route("/health", _health(system)),
+    ]
+    if isinstance(system.payments, SimulatedInstitution):
+        routes.append(Mount("/sandbox", routes=controls.routes(system.payments)))
+    return routes
+
+
+def _health(system: System) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def health(_: Request) -> JSONResponse:
+        """200 while the database answers, 503 otherwise: for load balancers."""
+        try:
+            await system.database.read_value("SELECT 1")
+        except TongkaError as error:
+            return JSONResponse({"status": error.code}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    return health

@@ -1,0 +1,58 @@
+"""What happens without being asked: orders that time moves, refunds that are due, the audit trail's seals.
+
+Each job is repeated for itself; one that fails is logged and tried again at its next turn. Any number of workers may
+run: moves compare before they set, and seals have their lock.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from tongka.errors import TongkaError
+from tongka.journeys import refund, sweep
+from tongka.store import audit
+from tongka.system import System
+
+REFUNDS_S = 1
+SEAL_S = 30
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is done every so many seconds."""
+
+    name: str
+    every_s: float
+    once: Callable[[], Awaitable[object]]
+
+
+def jobs(system: System) -> tuple[Job, ...]:
+    return (
+        Job("sweep", system.settings.city.sweep_s, lambda: sweep.sweep(system)),
+        Job("refunds", REFUNDS_S, lambda: refund.ask_again(system)),
+        Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
+    )
+
+
+async def run(system: System, stop: asyncio.Event) -> None:
+    """Work until told to stop; a turn that is under way is finished."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs(system):
+            group.create_task(_repeat(job, stop))
+
+
+async def _repeat(job: Job, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await job.once()
+        except TongkaError as error:
+            log.warning("job failed", job=job.name, error=error.code, text=str(error))
+        except Exception:
+            log.exception("job failed", job=job.name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), job.every_s)
