@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from tongka.card import appendix_c, commands
 from tongka.card.apdu import Command, Response, StatusWord
 from tongka.card.commands import SHAPES, CommandKind, InitData, classify
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import LoadInit, Moment, PurchaseInit, TransactionType, load_mac2, purchase_mac1
 from tongka.errors import CardGone, Malformed
-from tongka.sandbox.card.image import KeySet, Pin
+from tongka.sandbox.card.image import Pin
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 

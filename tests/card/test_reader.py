@@ -21,11 +21,12 @@ import pytest
 
 from tongka.card import commands
 from tongka.card.apdu import StatusWord
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
 from tongka.card.reader import GET_RESPONSE, PcscCard, reader_names
 from tongka.errors import CardGone, Misconfigured
-from tongka.sandbox.card.image import KeySet, read_image, write_image
+from tongka.sandbox.card.image import read_image, write_image
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.terminal import Terminal

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tongka.card import appendix_c, commands
 from tongka.card.apdu import Response, send
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
 from tongka.card.reading import CardReading, read_card, understand
 from tongka.card.script import Exchange
 from tongka.errors import CardError
-from tongka.sandbox.card.image import KeySet
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.terminal import Terminal

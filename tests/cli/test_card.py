@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
 from tongka.cli.card import app
@@ -13,7 +14,7 @@ from tongka.cli.card_front import IDENTITY, front_of, leave_order_file, read_ord
 from tongka.crypto import sm2
 from tongka.errors import Malformed
 from tongka.partners.huzhou.client import Order
-from tongka.sandbox.card.image import KeySet, read_image
+from tongka.sandbox.card.image import read_image
 from tongka.sandbox.card.personalise import Blank, personalise
 from tongka.sandbox.card.terminal import Terminal
 

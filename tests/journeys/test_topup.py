@@ -3,10 +3,10 @@
 import pytest
 
 from tongka.card.commands import CommandKind
+from tongka.journeys import refund, sweep
 from tongka.partners.huzhou import messages as m
 from tongka.partners.huzhou.client import CardFrontRefused, Order, Outcome, TopUpInterrupted
 from tongka.payments import Answer
-from tongka.journeys import refund, sweep
 from tongka.sandbox.card.power import AFTER, BEFORE
 from tongka.store import orders
 
@@ -74,7 +74,11 @@ async def test_a_paid_order_is_cancelled_and_refunded(world):
     )
     created = await world.client.charge_order_create(charge)
     order = Order(
-        order_no=created.order_no, card_no=card.image.card_no, amount_fen=700, payment_method="02", payment_order="pay-4"
+        order_no=created.order_no,
+        card_no=card.image.card_no,
+        amount_fen=700,
+        payment_method="02",
+        payment_order="pay-4",
     )
     await world.client.cancel(order)
     assert await state_of(world, order) == "A"

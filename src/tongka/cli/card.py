@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tongka.card.commands import CommandKind
 from tongka.card.files import EnableFlag, LogRecord
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES, profile_named
 from tongka.card.purse import TransactionType
 from tongka.card.reader import reader_names
@@ -22,7 +23,7 @@ from tongka.cli.common import JsonOption, complaints, console, print_json, run
 from tongka.errors import Malformed, Misconfigured, TongkaError
 from tongka.money import format_yuan
 from tongka.sandbox.card import vpcd
-from tongka.sandbox.card.image import CardImage, KeySet, write_image
+from tongka.sandbox.card.image import CardImage, write_image
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.power import AFTER

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +26,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 T = TypeVar("T")
 
-console = Console()
+PIPED_COLUMNS = 200
+"""Into a file or another program numbers are not to be broken over lines."""
+
+console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 complaints = Console(stderr=True)
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import CardProfile
 from tongka.crypto import sm2
 from tongka.crypto.pboc import KEY_LEN, SUITES, Algorithm, check_value, diversify_chain
 from tongka.errors import KeyNotFound, Malformed
 from tongka.keys import CardKeys, Purpose
-from tongka.sandbox.card.image import KeySet
 
 DATA_KEY_LEN = 32
 

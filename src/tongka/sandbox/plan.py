@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import count
 
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES, CardProfile
 from tongka.partners.huzhou.client import Identity
 from tongka.partners.huzhou.codes import AREAS, CHANNELS
-from tongka.sandbox.card.image import CardImage, KeySet
+from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.personalise import Blank, personalise
 from tongka.store.cards import CardRow
 from tongka.store.parties import Party, Role

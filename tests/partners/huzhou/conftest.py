@@ -10,6 +10,7 @@ import pytest
 from tongka.card import commands
 from tongka.card.appendix_c import command
 from tongka.card.files import EnableFlag
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import (
     LoadInit,
@@ -28,7 +29,6 @@ from tongka.partners.huzhou.calls import ZONE, Line
 from tongka.partners.huzhou.client import CardFront, Identity
 from tongka.partners.huzhou.codec import PartnerKey, SignMode
 from tongka.partners.huzhou.fields import hex_list
-from tongka.sandbox.card.image import KeySet
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.wire import read

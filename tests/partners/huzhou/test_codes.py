@@ -31,7 +31,7 @@ def test_appendix_d_has_its_rows_with_two_printed_twice():
     [
         (codes.CHANNELS, "00 01 02 03 04 05 10 11 51 52"),
         (codes.ORDER_TYPES, "40 50"),
-        (codes.ORDER_STATES, "1 2 3 4 5 6 7 8 9 A B C"),
+        (codes.ORDER_STATES, "1 2 3 4 5 6 7 8 9 A B C D"),
         (codes.PAYMENT_METHODS, "01 02 03 04 05 06 10"),
         (codes.AREAS, "00 01 02 03"),
         (codes.CARD_STATES, "00 01 02 03 04"),

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
-from tongka.sandbox.card.image import CardImage, KeySet
+from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.terminal import Terminal

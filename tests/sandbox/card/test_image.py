@@ -8,10 +8,11 @@ from datetime import date
 import pytest
 
 from tongka.card import commands
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment, TransactionType
 from tongka.errors import Malformed, Unsupported
-from tongka.sandbox.card.image import CardImage, KeySet, Pin, read_image, write_image
+from tongka.sandbox.card.image import CardImage, Pin, read_image, write_image
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, furnish, personalise
 from tongka.sandbox.card.terminal import Terminal

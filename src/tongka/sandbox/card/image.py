@@ -9,44 +9,23 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
 from tongka.card.apdu import parse_hex
 from tongka.card.files import FILES, File15
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import CardProfile, profile_named
 from tongka.card.purse import ATC_MAX
-from tongka.crypto.pboc import KEY_LEN, SUITES, Algorithm, Suite
+from tongka.crypto.pboc import SUITES, Algorithm, Suite
 from tongka.errors import Malformed
 
 BALANCE_MAX = 0x7FFFFFFF
 """What the purse itself can hold: the balance's top bit is not part of the amount [L]."""
 BLOCKS = ("", "temporary", "permanent")
 """Whether the application is blocked; only a temporary block can be lifted."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeySet:
-    """The four keys of a purse, 16 bytes each: a card's own, already diversified, or the operator's master keys."""
-
-    load: bytes
-    purchase: bytes
-    tac: bytes
-    maintain: bytes
-
-    @classmethod
-    def from_json(cls, entry: Any) -> Self:
-        """Read the four keys in hex; see `CardImage.from_json` for the errors."""
-        keys = {f.name: parse_hex(_text(entry, f.name, "keys"), f"keys.{f.name}") for f in fields(cls)}
-        wrong = next((name for name, key in keys.items() if len(key) != KEY_LEN), None)
-        if wrong:
-            raise Malformed(f"keys.{wrong}", f"a key has {KEY_LEN} bytes")
-        return cls(**keys)
-
-    def to_json(self) -> dict[str, str]:
-        return {f.name: getattr(self, f.name).hex().upper() for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)

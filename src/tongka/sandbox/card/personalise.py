@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from tongka.card.files import EnableFlag, File05, File06, File15, File16, File17
+from tongka.card.keyset import KeySet
 from tongka.card.profiles import CardProfile
 from tongka.crypto.pboc import SUITES
 from tongka.errors import Malformed
-from tongka.sandbox.card.image import CardImage, KeySet, Pin
+from tongka.sandbox.card.image import CardImage, Pin
 
 COUNTRY_CHINA = "00000156"
 ZHEJIANG = "3300"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tongka.card import commands
 from tongka.card.apdu import CardChannel, Command, send
 from tongka.card.files import File15
+from tongka.card.keyset import KeySet
 from tongka.card.purse import (
     LoadInit,
     Moment,
@@ -23,7 +24,6 @@ from tongka.card.purse import (
 )
 from tongka.crypto.pboc import Suite
 from tongka.errors import MacWrong
-from tongka.sandbox.card.image import KeySet
 
 FILE15_SFI = 0x15
 
