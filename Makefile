@@ -5,6 +5,7 @@ SDK = sdk/posoffline
 # Tests that share a file share a process; more processes than two gain little, for the database is one.
 TEST = $(BIN)/pytest -n 2 --dist loadfile
 COUNT = 1000000
+SHOW = story
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo serve test check format docs fuzz crash bench sdk clean
@@ -15,8 +16,8 @@ help: ## what can be made
 setup: ## prepare .venv; quick when nothing changed
 	@scripts/setup
 
-demo: setup ## a morning in a city, on this machine, from the first card sold to the books checked
-	@$(BIN)/tongka demo
+demo: setup ## a day in a city, from the first card sold to the books checked (SHOW=all: with every message and APDU)
+	@$(BIN)/tongka demo --show $(SHOW)
 
 serve: setup ## the sandbox city of the folder var/city, on http://127.0.0.1:8080
 	@$(BIN)/tongka sandbox --dir var/city

@@ -95,8 +95,13 @@ def run_until_ended(work: Coroutine[Any, Any, None]) -> None:
 async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if not task.cancelling():  # asked twice, it must not break off the closing
+            task.cancel()
+
     for number in ENDING:
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, end)
     await task
 
 

@@ -8,11 +8,15 @@ from typer.main import get_command
 
 GROUPS: dict[str, str] = {
     "sandbox": "a whole city on one machine: every interface, worker and simulator",
+    "serve": "the web server of this installation",
+    "worker": "the jobs of this installation",
     "card": "read, top up and simulate cards",
+    "partner": "institutions, merchants, terminals and the other parties that may speak to us",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",
     "config": "the settings: check, show",
+    "demo": "a day in a city, from the first card sold to the books checked",
 }
 """Name → one line of help. A name's commands are `app` in `tongka.cli.<name>`."""
 

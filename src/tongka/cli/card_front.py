@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import msgspec
 import typer
 
@@ -122,11 +123,17 @@ def front_of(path: Path) -> CardFront:
         section = json.loads(path.read_bytes())["huzhou"]
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         raise Malformed(str(path), f"not a JSON file with a section huzhou: {wrong}") from wrong
+    return front_of_section(section)
+
+
+def front_of_section(section: Mapping[str, Any], http: httpx.AsyncClient | None = None) -> CardFront:
+    """The card front of a section `huzhou`; see `front_of`."""
     return CardFront(
         _field(section, "base_url"),
         Identity(**{ours: _field(section, theirs) for ours, theirs in IDENTITY.items()}),
         sm2.PrivateKey(_hex(section, "partner_private_key"), "huzhou.partner_private_key"),
         sm2.PublicKey(_hex(section, "platform_public_key"), "huzhou.platform_public_key"),
+        http=http,
     )
 
 
