@@ -12,6 +12,7 @@ GROUPS: dict[str, str] = {
     "worker": "the jobs of this installation",
     "card": "read, top up and simulate cards",
     "partner": "institutions, merchants, terminals and the other parties that may speak to us",
+    "gate": "ride codes at a gate: verify, show",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",

@@ -77,19 +77,47 @@ def verify_code(code: bytes, terms: Terms) -> RideCode:
         CodeRefused: the first check that fails, in the order of `CHECKS`, after protocol (−11) and layout (−1).
 
     """
-    if format_of(code) is Format.MINISTRY and not terms.keys.authorities:
-        raise CodeRefused(Reason.PROTO_UNSUPPORTED, "no CA of the ministry is in the key list")
+    format_is_taken(code, terms.keys)
     parsed = parse_code(code)
     for check in CHECKS:
         check(parsed, terms)
     return parsed
 
 
+def format_is_taken(code: bytes, keys: MasterKeys) -> None:
+    """−11; a gate without a CA of the ministry does not know the ministry's codes (−1: nothing is there to look at)."""
+    if format_of(code) is Format.MINISTRY and not keys.authorities:
+        raise CodeRefused(Reason.PROTO_UNSUPPORTED, "no CA of the ministry is in the key list")
+
+
 # --- signatures -------------------------------------------------------------------------------------------------------
 
 
+def _key_is_listed(code: RideCode, terms: Terms) -> None:
+    """−3"""
+    if isinstance(code.parts, MinistryCode):
+        _authority(code.parts, terms.keys)
+    else:
+        _master(code.parts, terms.keys)
+
+
+def _authority(parts: MinistryCode, keys: MasterKeys) -> sm2.PublicKey:
+    index = Certificate.parse(parts.certificate).ca_index
+    authority = keys.authorities.get(index)
+    if authority is None or authority.on_sm2 is None:
+        raise CodeRefused(Reason.QRCODE_KEY_EXPIRED, f"CA {index} is not in the key list")
+    return authority.on_sm2
+
+
+def _master(parts: AlipayCode, keys: MasterKeys) -> MasterKey:
+    key = keys.masters.get(parts.key_id)
+    if key is None:
+        raise CodeRefused(Reason.QRCODE_KEY_EXPIRED, f"master key {parts.key_id} is not in the key list")
+    return key
+
+
 def _signatures_hold(code: RideCode, terms: Terms) -> None:
-    """−3: the key is not in the list; −1: a signature does not verify."""
+    """−1"""
     try:
         if isinstance(code.parts, MinistryCode):
             _ministry_signatures(code, code.parts, terms.keys)
@@ -100,9 +128,7 @@ def _signatures_hold(code: RideCode, terms: Terms) -> None:
 
 
 def _alipay_signatures(code: RideCode, parts: AlipayCode, keys: MasterKeys) -> None:
-    key = keys.masters.get(parts.key_id)
-    if key is None:
-        raise CodeRefused(Reason.QRCODE_KEY_EXPIRED, f"master key {parts.key_id} is not in the key list")
+    key = _master(parts, keys)
     _MASTER_VERIFIERS[Algorithm(parts.algorithm)](key, parts.master_signature, parts.credential)
     user_signed = code.signed[: -1 - len(parts.user_signature)]
     verify_secp192k1(code.user_key, parts.user_signature, user_signed)
@@ -137,11 +163,8 @@ _MASTER_VERIFIERS: dict[Algorithm, Callable[[MasterKey, bytes, bytes], None]] = 
 def _ministry_signatures(code: RideCode, parts: MinistryCode, keys: MasterKeys) -> None:
     """CA over the certificate, issuer over the credential, user over all before his signature."""
     certificate = Certificate.parse(parts.certificate)
-    authority = keys.authorities.get(certificate.ca_index)
-    if authority is None or authority.on_sm2 is None:
-        raise CodeRefused(Reason.QRCODE_KEY_EXPIRED, f"CA {certificate.ca_index} is not in the key list")
     issuer, user = sm2.PublicKey(certificate.key), sm2.PublicKey(code.user_key)
-    sm2.verify(authority.on_sm2, parts.certificate[CERTIFICATE_SIGNED], certificate.signature)
+    sm2.verify(_authority(parts, keys), parts.certificate[CERTIFICATE_SIGNED], certificate.signature)
     sm2.verify(issuer, code.raw[MINISTRY_HEAD_LEN:-MINISTRY_TAIL_LEN], parts.issuer_signature)
     sm2.verify(user, code.raw[: -1 - len(parts.user_signature)], parts.user_signature)
 
@@ -195,6 +218,7 @@ def _card_type_is_taken(code: RideCode, terms: Terms) -> None:
 
 
 CHECKS: tuple[Callable[[RideCode, Terms], None], ...] = (
+    _key_is_listed,
     _signatures_hold,
     _certificate_is_current,
     _authorisation_is_current,
