@@ -111,10 +111,11 @@ def serve(
 
 
 @app.command()
-def new(
+def new(  # noqa: PLR0917 - arguments and options of a command
     image: Annotated[Path, typer.Argument(help="The image file to make.")],
     sandbox: Annotated[Path | None, typer.Option("--from", help="Take a card of this sandbox.json.")] = None,
-    card_no: Annotated[str, typer.Option("--number", help="Card number; the first card, or a made-up one.")] = "",
+    card_no: Annotated[str, typer.Option("--number", help="Card number; the first that fits, or a made-up one.")] = "",
+    unsold: Annotated[bool, typer.Option("--unsold", help="With --from: a card that is not yet sold.")] = False,
     profile: Annotated[str, typer.Option(help=f"Without --from: {', '.join(PROFILES)}.")] = "huzhou-ministry-3des",
     balance_fen: Annotated[int, typer.Option(min=0, help="Without --from: money on it, in fen.")] = 0,
 ) -> None:
@@ -123,7 +124,7 @@ def new(
     async def work() -> str:
         if image.exists():
             raise Misconfigured(f"{image} exists; a card is not overwritten, so choose another name")
-        made = _from_sandbox(sandbox, card_no) if sandbox else _minted(profile, card_no, balance_fen)
+        made = _from_sandbox(sandbox, card_no, sold=not unsold) if sandbox else _minted(profile, card_no, balance_fen)
         write_image(image, made)
         return made.card_no
 
@@ -188,14 +189,14 @@ def _log_table(entries: list[dict[str, Any]]) -> Table:
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def _from_sandbox(path: Path, card_no: str) -> CardImage:
+def _from_sandbox(path: Path, card_no: str, *, sold: bool) -> CardImage:
     try:
         cards = json.loads(path.read_bytes())["cards"]
     except (OSError, ValueError, KeyError) as wrong:
         raise Malformed(str(path), f"not a sandbox.json with cards: {wrong}") from wrong
-    found = next((entry for entry in cards if card_no in {"", entry["card_no"]}), None)
+    found = next((one for one in cards if (one["card_no"] == card_no if card_no else one["enabled"] is sold)), None)
     if found is None:
-        raise Malformed("--number", f"{path} has no card {card_no}")
+        raise Malformed("--number", f"{path} has no card {card_no or 'that fits'}")
     return furnish(CardImage.from_json(found))
 
 
