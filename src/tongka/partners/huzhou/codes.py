@@ -257,6 +257,7 @@ RESULT_OF: dict[str, Row] = {
     "stale": UNKNOWN_ERROR,
     "bad_signature": _result("000020"),
     "unknown_party.institution": _result("000016"),
+    "unknown_party.partner": _result("000016"),
     "unknown_party.merchant": _result("000017"),
     "unknown_party.terminal": _result("000018"),
     "unknown_party": UNKNOWN_ERROR,  # networks, operators, areas and channels have no code of their own
