@@ -122,6 +122,10 @@ REFUSALS: Mapping[str, str] = {
 """Every way in which the books say no. The database's constraints bear the same names."""
 
 
+SHORT = "balance_would_be_negative"
+"""The refusal that says an account does not hold enough."""
+
+
 def refusal(name: str | None) -> LedgerRefused | None:
     """The error for a violated constraint, or None if it is not one of the books'."""
     return LedgerRefused(name, REFUSALS[name]) if name is not None and name in REFUSALS else None

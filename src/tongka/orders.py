@@ -63,6 +63,8 @@ OPEN = frozenset({State.AUTHORISED, State.UNKNOWN, State.AUTHORISING, State.CONF
 """A command may be under way: a card has at most one order in these."""
 
 MANAGEABLE = (State.AUTHORISED, State.UNKNOWN, State.CONFIRMING, State.UNDECIDED)
+RELEASED = frozenset({State.AUTHORISED, State.UNKNOWN})
+"""MAC2 has left, and a rewrite may follow."""
 CHARGEABLE = (State.INITIAL, State.FAILED)
 REFUNDABLE = (State.INITIAL, State.FAILED, State.REFUND_REFUSED)
 DONE = frozenset({State.CONFIRMED, State.ADJUSTED})
@@ -131,6 +133,7 @@ class Kind(StrEnum):
     TOPUP = "topup"
     SALE = "sale"
     RETURN = "return"
+    UNLOAD = "unload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ HELD_BY: Mapping[Kind, tuple[Account, Account]] = {
     Kind.TOPUP: (Account.ORDERS_IN_HAND, Account.CARD_FLOAT),
     Kind.SALE: (Account.ORDERS_IN_HAND, Account.DEPOSITS_HELD),
     Kind.RETURN: (Account.CARD_FLOAT, Account.REFUNDS_PAYABLE),
+    Kind.UNLOAD: (Account.CARD_FLOAT, Account.REFUNDS_PAYABLE),
 }
 """From and to of the two-phase transfer that an authorisation reserves and its confirmation posts."""
 
@@ -159,8 +163,10 @@ POSTS = frozenset({Event.CREDITED, Event.MANAGED_CREDITED, Event.COUNTED, Event.
 VOIDS = frozenset({Event.MANAGED_NOT_CREDITED, Event.DECIDED_NOT_CREDITED})
 
 
-def legs(kind: Kind, event: Event, payment_method: str, *, reserved: bool) -> tuple[Leg, ...]:
+def legs(kind: Kind, event: Event, payment_method: str, *, reserved: bool, funded_from: int = 0) -> tuple[Leg, ...]:
     """The transfers of a move, of the order's whole amount; `reserved`: a two-phase transfer is open.
+
+    `funded_from` is the stored-value account that paid instead of a payment method, and to which a refund goes back.
 
     An E+ that comes after an E− (a card that contradicts itself) finds the reservation void; it is then posted at once,
     for the card's TAC is the stronger word.
@@ -172,14 +178,14 @@ def legs(kind: Kind, event: Event, payment_method: str, *, reserved: bool) -> tu
         return (Leg("post" if reserved else "single", source, target),)
     if event in VOIDS:
         return (Leg("void", source, target),) if reserved else ()
-    return _refund_legs(event, payment_method)
+    return _refund_legs(event, funded_from or receivable(payment_method))
 
 
-def _refund_legs(event: Event, payment_method: str) -> tuple[Leg, ...]:
+def _refund_legs(event: Event, source: int) -> tuple[Leg, ...]:
     if event is Event.REFUND:
         return (Leg("single", Account.ORDERS_IN_HAND, Account.REFUNDS_PAYABLE),)
     if event is Event.REFUND_YES:
-        return (Leg("single", Account.REFUNDS_PAYABLE, receivable(payment_method)),)
+        return (Leg("single", Account.REFUNDS_PAYABLE, source),)
     if event is Event.REFUND_NO:
         return (Leg("single", Account.REFUNDS_PAYABLE, Account.ORDERS_IN_HAND),)
     return ()

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from tongka.console import pages
 from tongka.errors import TongkaError
 from tongka.partners.huzhou import serve as huzhou
+from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
 from tongka.sandbox import controls
 from tongka.system import System
@@ -36,6 +37,7 @@ def build_app(system: System) -> Starlette:
 def _routes(system: System) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Mount("/cardfront", routes=huzhou.routes(system)),
+        *linkage.routes(system),
         Mount("/console", routes=pages.routes(system)),
         Route("/health", _health(system)),
     ]

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import structlog
 
 from tongka.errors import TongkaError
-from tongka.journeys import refund, sweep
+from tongka.journeys import prepaid, recharge, refund, sweep
 from tongka.store import audit
 from tongka.system import System
 
 REFUNDS_S = 1
 SEAL_S = 30
+STORED_VALUE_S = 60
 
 log = structlog.get_logger()
 
@@ -35,6 +36,8 @@ def jobs(system: System) -> tuple[Job, ...]:
     return (
         Job("sweep", system.settings.city.sweep_s, lambda: sweep.sweep(system)),
         Job("refunds", REFUNDS_S, lambda: refund.ask_again(system)),
+        Job("low balances", STORED_VALUE_S, lambda: prepaid.notice_low(system)),
+        Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
 

@@ -12,6 +12,7 @@ from tongka.errors import TongkaError
 from tongka.orders import Event
 from tongka.store import orders as store
 from tongka.store.orders import Move, Order, Reply
+from tongka.store.stamp import Stamp
 from tongka.system import System
 
 
@@ -52,10 +53,11 @@ class Call:
 
     Attributes:
         actor: the institution, for ownership and the audit.
-        request: names the request for repeats.
+        request: names the request for repeats; empty where repeats are answered anew.
         digest: of its contents.
         terminal: 6 bytes, as INIT commands carry it.
         seal: makes the answer's bytes, signed.
+        closes_by_counter: the interface has no confirm, so that its loads end with the card's next counter.
 
     """
 
@@ -67,10 +69,15 @@ class Call:
     channel: str
     terminal: bytes
     seal: Seal
+    closes_by_counter: bool = False
 
     @property
     def day(self) -> date:
         return business_date(self.at, self.system.settings.city.cut)
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.at, self.day, self.actor)
 
     def outcome(self, **parts: Any) -> Outcome:
         return Outcome(at=self.at, settlement_date=self.day, **parts)

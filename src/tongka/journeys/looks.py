@@ -24,8 +24,8 @@ from tongka.journeys.refusals import (
     WrongCard,
 )
 from tongka.keys import CardKeys
-from tongka.orders import DONE, WITHDRAWN, Kind
-from tongka.store import cards, orders
+from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Kind
+from tongka.store import cards, guesses, orders
 from tongka.store.cards import CardRow
 from tongka.store.orders import Order
 
@@ -83,7 +83,23 @@ async def own_order(call: Call, order_no: str, card_no: str, *kinds: Kind) -> Or
 
     """
     order = await orders.by_number(call.system.database, order_no)
-    if order is None or order.institution != call.actor or order.kind not in kinds:
+    return _require_order(order if order and order.institution == call.actor else None, order_no, card_no, kinds)
+
+
+async def order_at_hand(call: Call, order_no: str, card_no: str, *kinds: Kind) -> Order:
+    """The caller's order of this card, or anybody's whose command has left.
+
+    A broken load is recovered wherever the card is, also over another interface than it began on: the card's own word
+    decides, and nobody gains by it but the card's holder.
+    """
+    order = await orders.by_number(call.system.database, order_no)
+    if order and order.institution != call.actor and order.state not in {*MANAGEABLE, *DONE}:
+        order = None
+    return _require_order(order, order_no, card_no, kinds)
+
+
+def _require_order(order: Order | None, order_no: str, card_no: str, kinds: tuple[Kind, ...]) -> Order:
+    if order is None or order.kind not in kinds:
         raise OrderNotFound(f"there is no order {order_no} of this institution")
     if order.card_no != card_no:
         raise WrongCard(f"order {order_no} is not of card {card_no}")
@@ -138,10 +154,10 @@ def _file15_of_fci(script: Script) -> bytes | None:
 async def require_trusted(call: Call, card: KnownCard) -> None:
     """Refuse a card that failed too many MACs within the hour: 32 bits can be guessed at (000080)."""
     since = call.at - timedelta(hours=1)
-    failures = await orders.mac_failures_since(call.system.database, card.card_no, since)
+    failures = await guesses.mac_failures_since(call.system.database, card.card_no, since)
     if failures >= call.system.settings.city.mac_failures_per_hour:
         raise TooManyWrongMacs(f"card {card.card_no} failed {failures} MACs within an hour; try again later")
 
 
 async def count_failure(call: Call, card: KnownCard, error: MacWrong) -> None:
-    await orders.count_mac_failure(call.system.database, card.card_no, call.at, call.actor, str(error))
+    await guesses.count_mac_failure(call.system.database, card.card_no, call.at, call.actor, str(error))

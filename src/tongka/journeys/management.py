@@ -13,7 +13,7 @@ from tongka.card.purse import TERMINAL_LEN, LoadInit, TransactionType
 from tongka.card.reading import LOG_READS
 from tongka.card.script import Script
 from tongka.errors import Busy, CardAnswersMissing, MacWrong
-from tongka.journeys import looks, topup
+from tongka.journeys import counter, looks, topup
 from tongka.journeys.call import Call, Verdict
 from tongka.journeys.debit import payout, verify_debit
 from tongka.journeys.looks import KnownCard
@@ -22,6 +22,11 @@ from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Event, Kind, MoveForbidde
 from tongka.store.orders import Order
 
 PROOF_LEN = 8
+PROOFS = {
+    Kind.RETURN: TransactionType.EP_PURCHASE,
+    Kind.TOPUP: TransactionType.EP_LOAD,
+    Kind.UNLOAD: TransactionType.UNLOAD,  # cards keep none; the counter decides
+}
 
 
 async def request(call: Call, card_no: str, order_no: str, amount_fen: int) -> bytes:
@@ -41,13 +46,9 @@ def script(card: KnownCard, order: Order, challenge: bytes) -> tuple[Command, ..
         commands.select_purse(card.profile.aid).without_le(),
         appendix_c.command("IDX_0004"),
         commands.init_for_load(0, challenge).without_le(),
-        commands.get_transaction_prove(_proof_kind(order), (order.pin_atc or 0) + 1),
+        commands.get_transaction_prove(PROOFS[order.kind], (order.pin_atc or 0) + 1),
         *(appendix_c.command(index) for index in LOG_READS),
     )
-
-
-def _proof_kind(order: Order) -> TransactionType:
-    return TransactionType.EP_PURCHASE if order.kind is Kind.RETURN else TransactionType.EP_LOAD
 
 
 async def confirm(call: Call, card_no: str, order_no: str, amount_fen: int, ran: Callable[[], Script]) -> bytes:
@@ -68,7 +69,7 @@ async def confirm(call: Call, card_no: str, order_no: str, amount_fen: int, ran:
 
 
 async def _manageable(call: Call, card_no: str, order_no: str, amount_fen: int) -> Order:
-    order = await looks.own_order(call, order_no, card_no, Kind.TOPUP, Kind.RETURN)
+    order = await looks.order_at_hand(call, order_no, card_no, Kind.TOPUP, Kind.RETURN, Kind.UNLOAD)
     looks.require_amount(order, amount_fen)
     if order.state in WITHDRAWN:
         raise OrderWithdrawn(f"order {order_no} was cancelled")
@@ -104,6 +105,10 @@ async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fr
         return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **parts)
     if _is_untouched(order, fresh):
         return await _conclude(call, order, Event.MANAGED_NOT_CREDITED, Verdict.NOT_CREDITED, pin_atc=None)
+    if counter.overtaken(order, fresh) and not call.system.settings.city.shared_load_keys:
+        changes = {"challenge": None, "closed_by": counter.CLOSED_BY}
+        outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
+        return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **counter.payout(order))
     log = looks.answer_to(answers, CommandKind.READ_RECORD)
     return await _conclude(
         call, order, Event.MANAGED_UNDECIDED, Verdict.CLERK, evidence=log.data if log and log.ok else b""
@@ -130,7 +135,7 @@ def _is_untouched(order: Order, fresh: LoadInit) -> bool:
 async def _is_proved(call: Call, card: KnownCard, order: Order, answers: Script) -> bool:
     """E+ from GET TRANSACTION PROVE, which answers MAC2‖TAC."""
     proof = looks.answer_to(answers, CommandKind.GET_TRANSACTION_PROVE)
-    if proof is None or not proof.ok or len(proof.data) != PROOF_LEN:
+    if order.kind is Kind.UNLOAD or proof is None or not proof.ok or len(proof.data) != PROOF_LEN:
         return False
     tac = proof.data[-topup.TAC_LEN :]
     try:

@@ -57,6 +57,12 @@ class OverMaximum(Refused):
     code = "over_maximum"
 
 
+class CardHoldsLess(Refused):
+    """The card holds less than is to be unloaded."""
+
+    code = "card_holds_less"
+
+
 class RepeatedPayment(Refused):
     """The payment pays for another order."""
 
@@ -133,3 +139,57 @@ class TooEarly(Refused):
     """The waiting period of a bad card's return is not over."""
 
     code = "too_early"
+
+
+class TooManyRequests(Failed):
+    """More requests than the channel or the terminal may send in a minute."""
+
+    code = "too_many_requests"
+
+
+class PrepaidInsufficient(Refused):
+    """The prepaid account holds less than that."""
+
+    code = "prepaid_insufficient"
+
+
+class SupplyRepeated(Refused):
+    """The id of a supply was used before, with another merchant or amount."""
+
+    code = "supply_repeated"
+
+
+class PasswordWrong(Refused):
+    """The password is not that of a card that can be used; which part is wrong is not told."""
+
+    code = "password_wrong"
+
+
+class TooManyPasswords(Refused):
+    """Too many wrong passwords within an hour, of the domain, the terminal or the card."""
+
+    code = "too_many_passwords"
+
+
+class PasswordTooWeak(Refused):
+    """A new password breaks the rules for passwords."""
+
+    code = "password_too_weak"
+
+
+class UsedWhole(Refused):
+    """A recharge card is used whole: the amount must be its own."""
+
+    code = "used_whole"
+
+
+class NotUnlocked(Refused):
+    """The group card was not verified within the last minutes."""
+
+    code = "not_unlocked"
+
+
+class AllotmentExceeded(Refused):
+    """More than is left of what was allotted to the group card."""
+
+    code = "allotment_exceeded"

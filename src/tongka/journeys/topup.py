@@ -5,17 +5,27 @@ and committed (6), the keys make MAC2, and MAC2 is committed with the answer's b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tongka.card import commands
 from tongka.card.apdu import Command
 from tongka.card.commands import CommandKind
-from tongka.card.purse import LoadInit, Moment
+from tongka.card.purse import LoadInit, Moment, TransactionType
 from tongka.card.script import Script
 from tongka.crypto.pboc import Algorithm
 from tongka.days import ZONE
-from tongka.errors import Busy, CardAnswersMissing, CardError, HsmUnavailable, MacWrong, Malformed
-from tongka.journeys import looks
+from tongka.errors import (
+    Busy,
+    CardAnswersMissing,
+    CardError,
+    HsmUnavailable,
+    MacWrong,
+    Malformed,
+    RepeatedWithOtherContents,
+    Unsupported,
+)
+from tongka.journeys import counter, looks
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import (
@@ -23,6 +33,7 @@ from tongka.journeys.refusals import (
     AmountDiffers,
     AmountNotMultiple,
     AmountTooSmall,
+    CardHoldsLess,
     CardReportedError,
     NeedsCardManagement,
     OperationUnknown,
@@ -31,10 +42,11 @@ from tongka.journeys.refusals import (
     RepeatedPayment,
     TacWrong,
 )
-from tongka.orders import CHARGEABLE, DONE, WITHDRAWN, Event, Kind, MoveForbidden, State
+from tongka.ledger import Account
+from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Kind, Leg, MoveForbidden, State
 from tongka.payments import Answer
 from tongka.store import orders
-from tongka.store.orders import Order
+from tongka.store.orders import AnotherOpenOrder, Order
 
 WITH_COMMANDS_AGAIN = (*CHARGEABLE, State.AUTHORISED, State.UNKNOWN)
 TAC_LEN = 4
@@ -50,6 +62,38 @@ class TopUp:
     payment_order: str
     order_type: str
     cash: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """What pays for an order that was made before its amount was known; it is drawn as MAC2 is asked for.
+
+    Attributes:
+        kind: a top-up, or an unload, which draws nothing and pays out to the same place.
+        account: a guarded account of stored value; 0: what the payment method fills.
+
+    """
+
+    amount_fen: int
+    payment_method: str
+    payment_order: str = ""
+    account: int = 0
+    kind: Kind = Kind.TOPUP
+
+    def columns(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "amount_fen": self.amount_fen,
+            "payment_method": self.payment_method,
+            "payment_order": self.payment_order,
+            "funded_from": self.account,
+            "paid": True,
+        }
+
+    def parts(self, order: Order) -> dict[str, Any]:
+        """Of the move that draws it."""
+        leg = Leg("single", order.source, Account.ORDERS_IN_HAND)
+        return {"extra_legs": ((leg, self.amount_fen),) if self.kind is Kind.TOPUP else (), "claim": self.payment_order}
 
 
 def new_order(call: Call, kind: Kind, card_no: str, amount_fen: int, payment_method: str, **more: object) -> Order:
@@ -84,7 +128,7 @@ async def create(call: Call, ask: TopUp) -> bytes:
         raise Malformed("payorderno", "is required unless the payment is in cash")
     card = await looks.known_card(call, ask.card_no)
     looks.require_usable(card, call, sold=True)
-    _require_amount_fits(card, ask.amount_fen)
+    require_amount_fits(card, ask.amount_fen)
     init = init_commands(card, ask.amount_fen, call.terminal)
     known = await orders.by_payment(call.system.database, call.actor, ask.payment_order) if ask.payment_order else None
     if known:
@@ -98,7 +142,7 @@ async def create(call: Call, ask: TopUp) -> bytes:
         ask.payment_method,
         payment_order=ask.payment_order,
         order_type=ask.order_type,
-        paid=ask.cash or await _is_paid(call, ask),
+        paid=ask.cash or await is_paid(call, ask.payment_order, ask.amount_fen),
     )
     return await call.create(order, call.outcome(order=order, commands=init))
 
@@ -108,7 +152,7 @@ def init_commands(card: KnownCard, amount_fen: int, terminal: bytes) -> tuple[Co
     return (select, commands.init_for_load(amount_fen, terminal).without_le())
 
 
-def _require_amount_fits(card: KnownCard, amount_fen: int) -> None:
+def require_amount_fits(card: KnownCard, amount_fen: int) -> None:
     profile = card.profile
     if amount_fen < profile.topup_min_fen:
         raise AmountTooSmall(f"the smallest top-up is {profile.topup_min_fen} fen")
@@ -130,10 +174,11 @@ def _require_same(known: Order, ask: TopUp) -> None:
         raise NeedsCardManagement(f"order {known.order_no} is in state {known.state.value}; run card management")
 
 
-async def _is_paid(call: Call, ask: TopUp) -> bool:
-    answer = await call.system.payments.paid(call.actor, ask.payment_order, ask.amount_fen)
+async def is_paid(call: Call, payment_order: str, amount_fen: int) -> bool:
+    """What the payment institution says of a payment; its no and its silence are refusals."""
+    answer = await call.system.payments.paid(call.actor, payment_order, amount_fen)
     if answer is Answer.NO:
-        raise AmountDiffers(f"payment {ask.payment_order} was not made with {ask.amount_fen} fen")
+        raise AmountDiffers(f"payment {payment_order} was not made with {amount_fen} fen")
     if answer is Answer.UNKNOWN:
         raise Busy("the payment institution does not answer; ask again with the same payment")
     return True
@@ -144,7 +189,7 @@ async def _is_paid(call: Call, ask: TopUp) -> bool:
 
 async def authorise(call: Call, card_no: str, order_no: str, amount_fen: int, script: Callable[[], Script]) -> bytes:
     """Verify the card's MAC1 and answer the CREDIT FOR LOAD that carries MAC2."""
-    order = await looks.own_order(call, order_no, card_no, Kind.TOPUP)
+    order = await looks.order_at_hand(call, order_no, card_no, Kind.TOPUP)
     looks.require_alive(order)
     looks.require_amount(order, amount_fen)
     card = await looks.known_card(call, card_no)
@@ -157,74 +202,130 @@ async def authorise(call: Call, card_no: str, order_no: str, amount_fen: int, sc
     return await authorise_init(call, card, order, reading.init)
 
 
-async def authorise_init(call: Call, card: KnownCard, order: Order, init: LoadInit) -> bytes:
-    """From the card's INIT on, whichever partner brought it."""
-    _require_fits(card, order, init)
-    if order.state in {State.AUTHORISED, State.UNKNOWN} and _same_init(order, init):
+async def authorise_init(
+    call: Call,
+    card: KnownCard,
+    order: Order,
+    init: LoadInit,
+    *,
+    when: Moment | None = None,
+    funding: Funding | None = None,
+) -> bytes:
+    """From the card's INIT on, whichever partner brought it.
+
+    `when` is the moment that a terminal names itself; ours otherwise. `funding` pays for an order that is not paid yet.
+    """
+    if order.paid:
+        funding = None
+    elif funding:
+        order = replace(order, **funding.columns())
+    require_fits(card, order, init)
+    if order.state in RELEASED and _is_answered(order, init, when):
         return await call.answer(_released(call, order), "authorise again")
     await looks.require_trusted(call, card)
+    await verify_mac1(call, card, init)
+    when = when or Moment.of(call.at.astimezone(ZONE))
     if order.state in CHARGEABLE:
-        return await _first(call, card, order, init)
-    if order.state in {State.AUTHORISED, State.UNKNOWN} and init.online_atc == order.pin_atc:
-        return await _rewrite(call, card, order, init)
+        return await _first(call, card, order, init, when, funding=funding)
+    if order.state in RELEASED and init.online_atc == order.pin_atc:
+        return await _rewrite(call, card, order, init, when)
     if order.state is State.AUTHORISING:
         raise Busy(f"order {order.order_no} is being authorised; ask again")
+    if counter.overtaken(order, init):
+        await counter.close(call, order)
+        raise AlreadyCharged(f"order {order.order_no} is on the card, as its counter shows")
     raise NeedsCardManagement(f"a command of order {order.order_no} may be under way; run card management")
 
 
-def _require_fits(card: KnownCard, order: Order, init: LoadInit) -> None:
+def require_fits(card: KnownCard, order: Order, init: LoadInit) -> None:
+    if (order.kind is Kind.UNLOAD) != (init.kind is TransactionType.UNLOAD):
+        raise RepeatedWithOtherContents(f"order {order.order_no} is another transaction; it stays a {order.kind.value}")
     if init.amount != order.amount_fen:
         raise AmountDiffers(f"INIT FOR LOAD was run with {init.amount} fen, the order has {order.amount_fen}")
     if Algorithm.of_byte(init.algorithm) is not card.profile.algorithm:
         raise CardError(f"the card answers algorithm {init.algorithm:02X}, its type has {card.profile.algorithm.label}")
-    if init.balance + init.amount > card.profile.wallet_max_fen:
+    if init.balance_after > card.profile.wallet_max_fen:
         raise OverMaximum(f"the card may hold {card.profile.wallet_max_fen} fen and holds {init.balance}")
+    if order.kind is Kind.UNLOAD:
+        _require_unloadable(card, init)
 
 
-def _same_init(order: Order, init: LoadInit) -> bool:
-    return (order.init, order.terminal) == (init.answer, init.terminal)
+def _require_unloadable(card: KnownCard, init: LoadInit) -> None:
+    if not card.profile.unload_allowed:
+        raise Unsupported(f"cards of type {card.profile.name} cannot be unloaded")
+    if init.balance_after < 0:
+        raise CardHoldsLess(f"the card holds {init.balance} fen")
+
+
+def _is_answered(order: Order, init: LoadInit, when: Moment | None) -> bool:
+    """The same answer of the card came before, for the same moment: the same MAC2 is its answer."""
+    same_moment = when is None or when.bytes == order.moment
+    return same_moment and (order.init, order.terminal) == (init.answer, init.terminal)
 
 
 def _released(call: Call, order: Order) -> Outcome:
     return call.outcome(order=order, commands=(Command.parse(order.command or b""),))
 
 
-async def _first(call: Call, card: KnownCard, order: Order, init: LoadInit) -> bytes:
+async def _first(
+    call: Call, card: KnownCard, order: Order, init: LoadInit, when: Moment, *, funding: Funding | None
+) -> bytes:
     """1, 3 → 6 → 2."""
-    keys = card.keys(init.key_version)
-    await _verify_mac1(call, card, init)
-    pinned = {"pin_atc": init.online_atc, "init": init.answer, "terminal": init.terminal, "attempt": order.attempt + 1}
-    order = await call.move_on(order, Event.AUTHORISE, changes=pinned)
-    when = Moment.of(call.at.astimezone(ZONE))
+    pinned: dict[str, Any] = {
+        "pin_atc": init.online_atc,
+        "init": init.answer,
+        "terminal": init.terminal,
+        "attempt": order.attempt + 1,
+        "closes_by_counter": order.closes_by_counter or call.closes_by_counter,
+    }
+    parts: dict[str, Any] = funding.parts(order) if funding else {}
+    order = await _authorising(call, order, init, parts | {"changes": pinned | (funding.columns() if funding else {})})
     try:
-        mac2 = await call.system.hsm.authorise_load(keys, init, when)
+        mac2 = await call.system.hsm.authorise_load(card.keys(init.key_version), init, when)
     except HsmUnavailable:
         await call.move_on(order, Event.KEYS_FAILED, changes={"pin_atc": None, "attempt": order.attempt + 1})
         raise
-    return await _release(call, order, Event.KEYS_ANSWERED, _credit(when, mac2))
+    return await _release(call, order, Event.KEYS_ANSWERED, _completion(order, when, mac2))
 
 
-async def _rewrite(call: Call, card: KnownCard, order: Order, init: LoadInit) -> bytes:
+async def _authorising(call: Call, order: Order, init: LoadInit, parts: dict[str, Any]) -> Order:
+    """1, 3 → 6. Another order of the card that this INIT shows to be credited is closed on the way."""
+    try:
+        return await call.move_on(order, Event.AUTHORISE, **parts)
+    except AnotherOpenOrder:
+        other = await orders.open_of_card(call.system.database, order.card_no)
+        if other is None or not counter.overtaken(other, init):
+            raise
+        await counter.close(call, other)
+    return await call.move_on(order, Event.AUTHORISE, **parts)
+
+
+async def _rewrite(call: Call, card: KnownCard, order: Order, init: LoadInit, when: Moment) -> bytes:
     """2, 4 → 2 (补写卡): the card shows the pinned counter, so nothing was credited; MAC2 for its new challenge."""
-    await _verify_mac1(call, card, init)
-    when = Moment.of(call.at.astimezone(ZONE))
     mac2 = await call.system.hsm.authorise_load(card.keys(init.key_version), init, when)
-    anew = {"init": init.answer, "terminal": init.terminal, "attempt": order.attempt + 1, "challenge": None}
-    return await _release(call, order, Event.REWRITE, anew | _credit(when, mac2))
+    anew: dict[str, Any] = {
+        "init": init.answer,
+        "terminal": init.terminal,
+        "attempt": order.attempt + 1,
+        "challenge": None,
+        "closes_by_counter": order.closes_by_counter or call.closes_by_counter,
+    }
+    return await _release(call, order, Event.REWRITE, anew | _completion(order, when, mac2))
 
 
-def _credit(when: Moment, mac2: bytes) -> dict[str, object]:
+def _completion(order: Order, when: Moment, mac2: bytes) -> dict[str, Any]:
     """The columns that hold what is released: the command and its date and time."""
-    return {"command": bytes(commands.credit_for_load(when, mac2).without_le()), "moment": when.bytes}
+    complete = commands.debit_for_unload if order.kind is Kind.UNLOAD else commands.credit_for_load
+    return {"command": bytes(complete(when, mac2).without_le()), "moment": when.bytes}
 
 
-async def _release(call: Call, order: Order, event: Event, changes: dict[str, object]) -> bytes:
+async def _release(call: Call, order: Order, event: Event, changes: dict[str, Any]) -> bytes:
     """Commit MAC2 together with the answer that carries it; only then do the bytes leave."""
-    credit = Command.parse(changes["command"])  # type: ignore[arg-type]
-    return await call.move(order, event, call.outcome(order=order, commands=(credit,)), changes=changes)
+    command = Command.parse(changes["command"])
+    return await call.move(order, event, call.outcome(order=order, commands=(command,)), changes=changes)
 
 
-async def _verify_mac1(call: Call, card: KnownCard, init: LoadInit) -> None:
+async def verify_mac1(call: Call, card: KnownCard, init: LoadInit) -> None:
     try:
         await call.system.hsm.verify_load(card.keys(init.key_version), init)
     except MacWrong as error:
@@ -284,4 +385,5 @@ async def verify_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> N
 
 
 def pinned_init(order: Order) -> LoadInit:
-    return LoadInit.parse(order.amount_fen, order.terminal or b"", order.init or b"")
+    kind = TransactionType.UNLOAD if order.kind is Kind.UNLOAD else TransactionType.EP_LOAD
+    return LoadInit.parse(order.amount_fen, order.terminal or b"", order.init or b"", kind)

@@ -28,7 +28,7 @@ from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
 from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
-from tongka.sandbox import plan
+from tongka.sandbox import linkage_city, plan
 from tongka.sandbox.card.image import CardImage
 from tongka.settings import Settings
 from tongka.shell import open_system
@@ -50,6 +50,7 @@ class City:
     """A sandbox city: its system, and the secrets that an integrator is given.
 
     Attributes:
+        seed: 32 bytes, which everything made up in this city comes from.
         cards: as they left the factory, whatever has happened to them since.
 
     """
@@ -57,6 +58,7 @@ class City:
     folder: Path
     system: System
     partner_key: sm2.PrivateKey
+    seed: bytes
     cards: tuple[CardImage, ...]
 
 
@@ -70,10 +72,11 @@ async def open_city(folder: Path, host: str, port: int, clock: Callable[[], date
     """
     folder = _made(folder)
     with _alone(folder):
-        wanted, partner_key, images = _files(folder, host, port)
+        wanted, partner_key, seed, images = _files(folder, host, port)
         await _rows(wanted, partner_key, images, clock())
     async with open_system(wanted, clock) as system:
-        yield City(folder, system, partner_key, images)
+        await linkage_city.furnish(system, seed, images)
+        yield City(folder, system, partner_key, seed, images)
 
 
 def _made(folder: Path) -> Path:
@@ -83,7 +86,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey, tuple[CardImage, ...]]:
+def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey, bytes, tuple[CardImage, ...]]:
     seed = bytes.fromhex(_once(folder / "seed", lambda: secrets.token_hex(32)))
     passphrase = _once(folder / "passphrase", lambda: secrets.token_hex(16))
     partner_key = sm2.PrivateKey(
@@ -93,7 +96,7 @@ def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey
     images = plan.mint(seed, ring.master_keys)
     wanted = city_settings(folder, host, port)
     write_whole(folder / "tongka.toml", _toml(wanted))
-    return wanted, partner_key, tuple(images)
+    return wanted, partner_key, seed, tuple(images)
 
 
 async def _rows(wanted: Settings, partner_key: sm2.PrivateKey, images: tuple[CardImage, ...], now: datetime) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tongka.sandbox import plan
+from tongka.sandbox import linkage_city, plan
 from tongka.sandbox.city import DISCOVERY, ENDPOINTS, City, write_whole
 
 FORMAT = 1
@@ -36,6 +36,7 @@ async def document(city: City, base_url: str) -> dict[str, Any]:
             "partner_public_key": city.partner_key.public_key.compressed.hex().upper(),
             "platform_public_key": platform.hex().upper(),
         },
+        "linkage": linkage_city.section(base_url, city.seed, city.cards),
         "cards": [image.to_json() for image in city.cards],
     }
 

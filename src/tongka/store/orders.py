@@ -19,7 +19,8 @@ from tongka.store.db import Database
 COLUMNS = (
     "card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel, amount_fen, paid,"
     " created_at, moved_at, settlement_date, attempt, pin_atc, init, terminal, moment, command, evidence, challenge,"
-    " pending_id, reference, return_type, customer, refund_no, closed_by"
+    " pending_id, reference, return_type, customer, refund_no, closed_by,"
+    " funded_from, closes_by_counter"
 )
 
 
@@ -56,7 +57,7 @@ CONFLICTS: Mapping[str, type[Refused] | type[Busy]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One row; the columns' meaning stands beside them in 0004_orders.sql."""
+    """One row; the columns' meaning stands beside them in 0004_orders.sql and 0010_linkage.sql."""
 
     card_no: str
     order_no: str
@@ -86,6 +87,13 @@ class Order:
     customer: bytes | None = None
     refund_no: str = ""
     closed_by: str = ""
+    funded_from: int = 0
+    closes_by_counter: bool = False
+
+    @property
+    def source(self) -> int:
+        """The account that the order's money comes from, and that a refund or an unload goes to."""
+        return self.funded_from or receivable(self.payment_method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,7 @@ class Move:
         changes: columns to set besides state and time.
         extra_legs: transfers beside the order's own, each with its amount.
         card: columns of the order's card to set.
+        claim: the payment that begins to pay for the order with this move.
         actor: who caused it, for the audit.
 
     """
@@ -124,6 +133,7 @@ class Move:
     detail: str = ""
     extra_legs: tuple[tuple[Leg, int], ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    claim: str = ""
 
     @property
     def target(self) -> State:
@@ -161,6 +171,29 @@ async def open_of_card(database: Database, card_no: str) -> Order | None:
         card_no,
     )
     return _order(row) if row else None
+
+
+async def standing(database: Database, card_no: str, institution: str) -> list[Order]:
+    """Loads and unloads of a card that are not at their end: anybody's open one, and this institution's paid ones."""
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders WHERE card_no = $1 AND kind IN ('topup', 'unload') AND"  # noqa: S608 - constant
+        " (state IN ('2', '4', '6', '7', '9') OR (state IN ('1', '3') AND paid AND institution = $2))"
+        " ORDER BY created_at DESC",
+        card_no,
+        institution,
+    )
+    return [_order(row) for row in rows]
+
+
+async def unpaid_since(database: Database, before: datetime, limit: int) -> list[Order]:
+    """Orders that were made before a moment and never paid, oldest first."""
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders WHERE state = '1' AND NOT paid AND created_at < $1"  # noqa: S608 - constant
+        " ORDER BY created_at LIMIT $2",
+        before,
+        limit,
+    )
+    return [_order(row) for row in rows]
 
 
 async def in_state(database: Database, state: State, before: datetime, limit: int) -> list[Order]:
@@ -296,6 +329,8 @@ async def move(database: Database, step: Move) -> None:
     Raises:
         MoveForbidden: the table has no such move.
         MovedMeanwhile: the order is no longer as it was read.
+        PaymentClaimed: the payment pays for another order.
+        LedgerRefused: a stored-value account holds less than the move draws from it.
         AnotherOpenOrder: another order of this card has a command under way.
         AlreadyAnswered: the request was answered meanwhile.
 
@@ -307,7 +342,9 @@ async def move(database: Database, step: Move) -> None:
     reserving = any(leg.kind == "pending" for leg, _ in transfers)
     if order.pending_id is not None and any(leg.kind in {"post", "void"} for leg, _ in transfers):
         changes["pending_id"] = None
-    sql = _move_sql(tuple(changes), tuple(step.card), reserving=reserving, replies=step.reply is not None)
+    sql = _move_sql(
+        tuple(changes), tuple(step.card), reserving=reserving, replies=step.reply is not None, claims=bool(step.claim)
+    )
     reply = (step.reply.request, step.reply.digest, step.reply.body) if step.reply else ()
     tag = await _write(
         database,
@@ -330,6 +367,7 @@ async def move(database: Database, step: Move) -> None:
         *reply,
         *changes.values(),
         *step.card.values(),
+        *((order.institution, step.claim) if step.claim else ()),
     )
     if tag is None:
         raise MovedMeanwhile(f"order {order.order_no} was moved by another request; look again")
@@ -337,12 +375,18 @@ async def move(database: Database, step: Move) -> None:
 
 def _transfers(step: Move) -> list[tuple[Leg, int]]:
     order = step.order
-    own = legs(order.kind, step.event, order.payment_method, reserved=order.pending_id is not None)
+    own = legs(
+        order.kind,
+        step.event,
+        order.payment_method,
+        reserved=order.pending_id is not None,
+        funded_from=order.funded_from,
+    )
     return [*((leg, order.amount_fen) for leg in own if order.amount_fen), *step.extra_legs]
 
 
 @lru_cache(maxsize=256)
-def _move_sql(columns: tuple[str, ...], card: tuple[str, ...], *, reserving: bool, replies: bool) -> str:
+def _move_sql(columns: tuple[str, ...], card: tuple[str, ...], *, reserving: bool, replies: bool, claims: bool) -> str:
     first = 19 if replies else 16
     sets = [f"{column} = ${first + i}" for i, column in enumerate(columns)]
     sets += ["pending_id = nextval('transfer_id_seq')"] if reserving else []
@@ -350,6 +394,13 @@ def _move_sql(columns: tuple[str, ...], card: tuple[str, ...], *, reserving: boo
     card_sets = ", ".join(f"{column} = ${first + i}" for i, column in enumerate(card))
     update = f"UPDATE card SET {card_sets} FROM moved WHERE card.card_no = moved.card_no"  # noqa: S608 - our own names
     carded = f", carded AS ({update})" if card else ""
+    first += len(card)
+    claimed = (
+        ", claimed AS (INSERT INTO payment_claim (institution, payment_order, card_no, order_no)"  # noqa: S608 - numbers
+        f" SELECT ${first}, ${first + 1}, card_no, order_no FROM moved)"
+        if claims
+        else ""
+    )
     replied = (
         ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $16, $17, $18, $6 FROM moved)"
         if replies
@@ -370,7 +421,7 @@ WITH moved AS (
     FROM moved, unnest($11::text[], $12::int[], $13::int[], $14::bigint[]) AS leg (kind, debit, credit, amount_fen)
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
-){replied}{carded}
+){replied}{carded}{claimed}
 SELECT order_no FROM moved"""  # noqa: S608 - columns are the code's own
 
 
@@ -382,22 +433,3 @@ async def _write(database: Database, sql: str, *arguments: Any) -> asyncpg.Recor
         if conflict is None:
             raise
         raise conflict((conflict.__doc__ or "").split("(", maxsplit=1)[0].strip().rstrip(".")) from error
-
-
-# --- failed MACs ------------------------------------------------------------------------------------------------------
-
-
-async def count_mac_failure(database: Database, card_no: str, at: datetime, actor: str, detail: str) -> None:
-    await database.execute(
-        "WITH audited AS (INSERT INTO audit (at, actor, action, subject, detail) VALUES ($2, $3, 'mac_wrong', $1, $4))"
-        " INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)",
-        card_no,
-        at,
-        actor,
-        detail,
-    )
-
-
-async def mac_failures_since(database: Database, card_no: str, since: datetime) -> int:
-    found = await database.read_value("SELECT count(*) FROM mac_failure WHERE card_no = $1 AND at > $2", card_no, since)
-    return int(found)

@@ -1,0 +1,62 @@
+"""Group cards (企服卡): a company allots money to its people's cards; who knows the password may draw it.
+
+The password is shown first and unlocks the card for one domain and some minutes; supplies then draw on what is left.
+"""
+
+import hmac
+from dataclasses import replace
+from datetime import timedelta
+
+from tongka.journeys import passwords
+from tongka.journeys.call import Call
+from tongka.journeys.refusals import AllotmentExceeded, NotUnlocked, PasswordTooWeak
+from tongka.journeys.supply import Load, load_card
+from tongka.store import group_cards
+from tongka.store.group_cards import GroupCard
+from tongka.system import System
+
+UNLOCKED_FOR = timedelta(minutes=10)
+
+
+async def verify(call: Call, domain: str, card_no: str, password: str) -> bytes:
+    """Unlock the card for this domain; answers what may be drawn."""
+    card = await _known(call, domain, card_no, password)
+    await group_cards.unlock(call.system.database, card_no, domain, call.at + UNLOCKED_FOR, call.stamp)
+    return await call.seal(call.outcome(detail=card.balance_fen))
+
+
+async def supply(call: Call, domain: str, load: Load) -> bytes:
+    """Draw on an unlocked card."""
+    until = await group_cards.unlocked_until(call.system.database, load.card_no, domain)
+    card = await group_cards.find(call.system.database, load.card_no)
+    if card is None or until is None or until < call.at:
+        raise NotUnlocked("verify the group card's password first; that counts for ten minutes")
+    paid = replace(load.funding, account=card.account)
+    return await load_card(call, replace(load, funding=paid, short=AllotmentExceeded))
+
+
+async def change_password(call: Call, domain: str, card_no: str, old: str, new: str) -> bytes:
+    """Exchange the password; the card is locked again."""
+    card = await _known(call, domain, card_no, old)
+    passwords.require_strong(new, card_no)
+    if new == old:
+        raise PasswordTooWeak("the new password is the old one")
+    if not await group_cards.change_password(
+        call.system.database, card_no, card.digest, await digest(call.system, card_no, new), call.stamp
+    ):
+        raise passwords.wrong()
+    return await call.seal(call.outcome())
+
+
+async def digest(system: System, card_no: str, password: str) -> bytes:
+    return await passwords.digest(system, password, card_no)
+
+
+async def _known(call: Call, domain: str, card_no: str, password: str) -> GroupCard:
+    scopes = (f"group domain {domain}", f"group card {card_no}")
+    await passwords.require_allowed(call, scopes)
+    card = await group_cards.find(call.system.database, card_no)
+    given = await digest(call.system, card_no, password)
+    if card is None or not hmac.compare_digest(card.digest, given):
+        await passwords.refuse(call, scopes)
+    return card

@@ -1,0 +1,58 @@
+"""Recharge cards (充值卡): a printed password pays for one top-up, whole."""
+
+from dataclasses import replace
+
+from tongka.days import business_date
+from tongka.journeys import passwords
+from tongka.journeys.call import Call
+from tongka.journeys.refusals import PasswordWrong, UsedWhole
+from tongka.journeys.supply import Load, load_card
+from tongka.store import orders, recharge_cards
+from tongka.store.recharge_cards import RechargeCard
+from tongka.store.stamp import Stamp
+from tongka.system import System
+
+
+async def check(call: Call, domain: str, password: str) -> bytes:
+    """What the card is worth."""
+    return await call.seal(call.outcome(detail=(await _usable(call, _scopes(domain), password)).amount_fen))
+
+
+async def supply(call: Call, domain: str, password: str, load: Load) -> bytes:
+    """Pay for a top-up with the card; the same top-up again costs nothing."""
+    scopes = (
+        *_scopes(domain),
+        f"recharge terminal {domain} {load.init.terminal.hex()}",
+        f"recharge card {load.card_no}",
+    )
+    card = await _usable(call, scopes, password, load.card_no)
+    if load.funding.amount_fen != card.amount_fen:
+        raise UsedWhole(f"the recharge card is used whole, with {card.amount_fen} fen")
+    paid = replace(load.funding, account=card.account or 0)
+    return await load_card(call, replace(load, funding=paid, short=PasswordWrong))
+
+
+def _scopes(domain: str) -> tuple[str, ...]:
+    return (f"recharge domain {domain}",)
+
+
+async def _usable(call: Call, scopes: tuple[str, ...], password: str, for_card: str = "") -> RechargeCard:
+    """The card of a password, if it can pay; or paid already for a top-up of `for_card` that is not at its end."""
+    await passwords.require_allowed(call, scopes)
+    card = await recharge_cards.by_digest(call.system.database, await passwords.digest(call.system, password))
+    if card is None or not (card.usable(call.day) or (for_card and await _pays_for(call, card, for_card))):
+        await passwords.refuse(call, scopes)
+    return card
+
+
+async def _pays_for(call: Call, card: RechargeCard, card_no: str) -> bool:
+    standing = await orders.standing(call.system.database, card_no, call.actor)
+    return card.account is not None and any(order.funded_from == card.account for order in standing)
+
+
+async def expire(system: System) -> int:
+    """Take the money off cards whose last day is over."""
+    now = system.clock()
+    return await recharge_cards.expire(
+        system.database, Stamp(now, business_date(now, system.settings.city.cut), "expiry")
+    )

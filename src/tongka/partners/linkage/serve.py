@@ -1,0 +1,131 @@
+"""The Linkage OneCard API as served: from received bytes to answered bytes.
+
+Checks run in this order: size, JSON, form of the fields, token (with channel and address), limits, repeat, data. HTTP
+is 200 for every answer; 413 over 64 KiB, 405 and 404 otherwise.
+"""
+
+import asyncio
+
+import structlog
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.routing import BaseRoute, Route
+
+from tongka.errors import Failed, Refused, RepeatedWithOtherContents, TongkaError
+from tongka.journeys.call import Call, Outcome
+from tongka.partners.linkage import codec
+from tongka.partners.linkage.answers import answer_of, refusal_of
+from tongka.partners.linkage.channels import Channels
+from tongka.partners.linkage.fields import MAX_BODY_BYTES
+from tongka.partners.linkage.messages import OPERATIONS, Operation, Request
+from tongka.partners.linkage.operations import RUN
+from tongka.store import audit, orders
+from tongka.system import System
+from tongka.wire import read
+
+ATTEMPTS = 5
+PAUSE_S = 0.05
+JSON = "application/json;charset=UTF-8"
+NO_TERMINAL = "000000000000"
+
+log = structlog.get_logger()
+
+
+def routes(system: System) -> list[BaseRoute]:
+    """The eleven operations at their printed paths."""
+    server = OneCardServer(system)
+    return [Route(path, server.respond, methods=["POST"]) for path in OPERATIONS]
+
+
+class OneCardServer:
+    """Serves one system; holds nothing between requests but the channels and this minute's counts."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._channels = Channels(system)
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Read at most the limit and one byte, answer."""
+        body = await _body(request)
+        if body is None:
+            return HttpResponse(status_code=413)
+        address = request.client.host if request.client else ""
+        return HttpResponse(await self.answer(request.url.path, body, address), media_type=JSON)
+
+    async def answer(self, path: str, body: bytes, address: str) -> bytes:
+        """The answer's bytes to a message posted to an operation's path; never raises for what was sent."""
+        operation = OPERATIONS[path]
+        actor = ""
+        try:
+            fields = codec.parse(body)
+            message = read(operation.request, fields)
+            channel = await self._channels.who(fields, message.channel_named(), address)
+            actor = f"linkage/{channel.row.domain}"
+            self._channels.count(channel, message.terminal_named())
+            return await self._repeat_or_run(operation, message, fields, actor, channel.row.channel)
+        except TongkaError as error:
+            if isinstance(error, Refused):
+                await self._note(actor, path, address, error)
+            return refusal_of(error)
+        except Exception:
+            log.exception("request failed", operation=path, actor=actor)
+            return refusal_of(Failed("internal error"))
+
+    async def _repeat_or_run(
+        self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: str
+    ) -> bytes:
+        memory = message.memory()
+        call = Call(
+            system=self._system,
+            actor=actor,
+            request=f"{actor}{operation.path}|{memory}" if memory else "",
+            digest=codec.digest(operation.path, fields),
+            at=self._system.clock(),
+            channel=channel,
+            terminal=bytes.fromhex(message.terminal_named() or NO_TERMINAL),
+            seal=lambda outcome: _seal(operation, outcome),
+            closes_by_counter=True,
+        )
+        for _ in range(ATTEMPTS):
+            known = await orders.find_reply(self._system.database, call.request) if memory else None
+            if known is not None:
+                if known.digest != call.digest:
+                    raise RepeatedWithOtherContents("this answer of the card was used before with other contents")
+                return known.body
+            try:
+                return await RUN[operation.request](call, message)
+            except (orders.AlreadyAnswered, orders.MovedMeanwhile):
+                await asyncio.sleep(PAUSE_S)  # the same card is being served by another request: look again
+        raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
+
+    async def _note(self, actor: str, path: str, address: str, error: Refused) -> None:
+        """Refusals of known channels are audited; what anybody may send is only logged."""
+        if not actor:
+            log.warning("request refused", operation=path, address=address, error=error.code, text=str(error))
+            return
+        try:
+            await audit.record(
+                self._system.database,
+                at=self._system.clock(),
+                actor=actor,
+                action=f"refused {path}",
+                subject=error.code,
+            )
+        except TongkaError:
+            log.exception("refusal not audited", operation=path)
+
+
+async def _seal(operation: Operation, outcome: Outcome | TongkaError) -> bytes:
+    if isinstance(outcome, TongkaError):
+        return refusal_of(outcome)
+    return answer_of(operation.answer, outcome)
+
+
+async def _body(request: HttpRequest) -> bytes | None:
+    """The whole body, or None once it is over the limit."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
