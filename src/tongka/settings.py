@@ -131,6 +131,23 @@ class Payments(_Section, frozen=True):
     ask_again_s: Annotated[Seconds, Meta(description="after which an unanswered refund is asked about again")] = 60
 
 
+class Merchant(_Section, frozen=True):
+    """Us as a merchant with gates: where rides are settled, and how long gates are waited for."""
+
+    gateway: Annotated[
+        str, Meta(description="the open gateway that trades are sent to; empty: none are", pattern=r"^(|https?://\S+)$")
+    ] = ""
+    app_id: Annotated[str, Meta(description="our application at the gateway")] = ""
+    app_key_file: Annotated[str, Meta(description="PEM private key of the application, RSA")] = ""
+    alipay_key_file: Annotated[str, Meta(description="PEM public key that the gateway's answers are signed with")] = ""
+    seller_login_name: Annotated[str, Meta(description="account that is paid; empty: the application's own")] = ""
+    city_code: Annotated[str, Meta(description="goes along with each trade, e.g. 330500")] = ""
+    patience_s: Annotated[
+        Seconds, Meta(description="how long a silent gate is waited for before trips are made without it")
+    ] = 4 * 3600
+    timeout_s: Annotated[Seconds, Meta(description="how long an answer of the gateway is waited for")] = 15
+
+
 class Log(_Section, frozen=True):
     """What the processes write to standard error."""
 
@@ -151,6 +168,7 @@ class Settings(_Section, frozen=True):
     keys: Keys = Keys()
     city: City = City()
     payments: Payments = Payments()
+    merchant: Merchant = Merchant()
     log: Log = Log()
 
 
@@ -320,6 +338,12 @@ CONSISTENT = (
     Check(
         lambda s: bool(s.web.tls_certificate) == bool(s.web.tls_key),
         "web.tls_certificate and web.tls_key belong together; set both or none",
+    ),
+    Check(
+        lambda s: (
+            not s.merchant.gateway or all((s.merchant.app_id, s.merchant.app_key_file, s.merchant.alipay_key_file))
+        ),
+        "merchant.gateway needs merchant.app_id, merchant.app_key_file and merchant.alipay_key_file; set all or none",
     ),
     Check(
         lambda s: not (s.web.behind_tls and s.web.tls_certificate),

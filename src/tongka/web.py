@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from tongka.console import pages
 from tongka.errors import TongkaError
+from tongka.merchant import serve as merchant
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
@@ -38,6 +39,7 @@ def _routes(system: System) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Mount("/cardfront", routes=huzhou.routes(system)),
         *linkage.routes(system),
+        Mount("/merchant", routes=merchant.routes(system)),
         Mount("/console", routes=pages.routes(system)),
         Route("/health", _health(system)),
     ]

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import structlog
 
 from tongka.errors import TongkaError
-from tongka.journeys import prepaid, recharge, refund, sweep
+from tongka.journeys import gates, prepaid, recharge, refund, sweep, trades, trips
+from tongka.merchant.settlement import open_settlement
 from tongka.store import audit
 from tongka.system import System
 
 REFUNDS_S = 1
+RIDES_S = 1
 SEAL_S = 30
 STORED_VALUE_S = 60
 
@@ -33,11 +35,18 @@ class Job:
 
 
 def jobs(system: System) -> tuple[Job, ...]:
+    merchant = system.settings.merchant
     return (
         Job("sweep", system.settings.city.sweep_s, lambda: sweep.sweep(system)),
         Job("refunds", REFUNDS_S, lambda: refund.ask_again(system)),
         Job("low balances", STORED_VALUE_S, lambda: prepaid.notice_low(system)),
         Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
+        Job("gate journals", RIDES_S, lambda: gates.read_journals(system)),
+        Job("trips", RIDES_S, lambda: trips.make_trips(system)),
+        *(
+            [Job("trades", RIDES_S, lambda: trades.send_due(system, lambda: open_settlement(merchant)))]
+            * bool(merchant.gateway)
+        ),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
 

@@ -1,0 +1,1 @@
+"""The merchant's edges: where gates upload, and how trades go out."""

@@ -1,0 +1,318 @@
+"""Trips and the trades that they are paid with. Who prices a rider's trips is decided by the rider's version."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime, timedelta
+
+from tongka.days import ZONE
+from tongka.errors import Refused
+from tongka.fares import FareTable, Spent, parse_fare_table
+from tongka.store.db import Database
+from tongka.store.taps import Rider
+from tongka.trips import TradeEvent, TradeState, next_trade_state
+
+# --- fare tables ------------------------------------------------------------------------------------------------------
+
+
+async def save_fare_table(database: Database, table: FareTable, contents: str, now: datetime) -> None:
+    """Keep a table for trips from its first day on.
+
+    Raises:
+        Refused: there is one of that version or day; tables are not changed, for trips were priced by them.
+
+    """
+    tag = await database.execute(
+        "INSERT INTO fare_table (version, valid_from, contents, imported_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT DO NOTHING",
+        table.version,
+        table.valid_from,
+        contents,
+        now,
+    )
+    if tag != "INSERT 0 1":
+        raise Refused(
+            f"there is a fare table of version {table.version} or from {table.valid_from} on;"
+            " give a new one another version and day"
+        )
+
+
+async def fare_tables(database: Database) -> list[FareTable]:
+    """All tables, the latest first."""
+    rows = await database.read("SELECT contents FROM fare_table ORDER BY valid_from DESC")
+    return [parse_fare_table(row["contents"]) for row in rows]
+
+
+# --- riders and their trips -------------------------------------------------------------------------------------------
+
+
+async def spent_by(database: Database, rider: Rider) -> tuple[Spent, int]:
+    """What a rider spent, and the version of that knowledge; 0 for one who is new."""
+    row = await database.read_row(
+        "SELECT spent_day, day_fen, month_fen, last_service, last_end, version FROM rider"
+        " WHERE user_id = $1 AND card_type = $2 AND card_no = $3",
+        *astuple(rider),
+    )
+    if row is None or row["spent_day"] is None:
+        return Spent(), row["version"] if row else 0
+    last_end = int(row["last_end"].timestamp())
+    return Spent(row["spent_day"], row["day_fen"], row["month_fen"], row["last_service"], last_end), row["version"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrip:
+    """A trip with its price; the columns' meaning stands beside them in 0030_merchant.sql."""
+
+    out_trade_no: str
+    kind: str
+    service: str
+    started_at: datetime
+    business_date: date
+    first_gate: str
+    first_record: str
+    last_gate: str
+    last_record: str
+    subject: str
+    fare_version: str
+    amount_fen: int
+    state: TradeState
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTap:
+    """A tap that now belongs to a trip (`trip`), is a copy of one that does (`copy`), or waits on (`open`)."""
+
+    gate_id: str
+    record_id: str
+    state: str
+    look_at: datetime
+
+
+_MAKE = """
+WITH moved AS (
+    INSERT INTO rider (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service, last_end)
+    VALUES ($1, $2, $3, 1, $5, $6, $7, $8, $9)
+    ON CONFLICT (user_id, card_type, card_no) DO UPDATE SET
+        version = rider.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8, last_end = $9
+    WHERE rider.version = $4
+    RETURNING user_id, card_type, card_no
+), made AS (
+    INSERT INTO trip (user_id, card_type, card_no, out_trade_no, kind, service, started_at, business_date, first_gate,
+                      first_record, last_gate, last_record, subject, fare_version, amount_fen, state, made_at, moved_at,
+                      next_try_at)
+    SELECT moved.*, new.*, $10, $10, CASE new.state WHEN 'due' THEN $10::timestamptz END
+    FROM moved, unnest($11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::date[], $16::text[], $17::text[],
+                       $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::text[])
+        AS new (out_trade_no, kind, service, started_at, business_date, first_gate, first_record, last_gate,
+                last_record, subject, fare_version, amount_fen, state)
+), closed AS (
+    UPDATE tap SET state = now.state, look_at = now.look_at
+    FROM moved, unnest($24::text[], $25::text[], $26::text[], $27::timestamptz[])
+        AS now (gate_id, record_id, state, look_at)
+    WHERE tap.user_id = moved.user_id AND tap.gate_id = now.gate_id AND tap.record_id = now.record_id
+)
+SELECT count(*) FROM moved
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of a rider's open taps; `version` is that of the knowledge it came from, `spent` what is new."""
+
+    rider: Rider
+    version: int
+    spent: Spent
+    trips: Sequence[NewTrip]
+    taps: Sequence[SeenTap]
+
+
+async def make(database: Database, turn: Turn, now: datetime) -> bool:
+    """Write a rider's new trips, with their taps and what he has spent now; False if another worker did meanwhile."""
+    spent = turn.spent
+    known = spent.day != date.min
+    moved = await database.fetchval(
+        _MAKE,
+        *astuple(turn.rider),
+        turn.version,
+        spent.day if known else None,
+        spent.day_fen,
+        spent.month_fen,
+        spent.last_service,
+        datetime.fromtimestamp(spent.last_end, ZONE) if known else None,
+        now,
+        *_columns([astuple(trip) for trip in turn.trips], len(NewTrip.__slots__)),
+        *_columns([astuple(tap) for tap in turn.taps], len(SeenTap.__slots__)),
+    )
+    return bool(moved)
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+# --- trades -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A trip as it is sent: the same each time (Alipay 4.2.3.2). `attempts` counts this one too."""
+
+    user_id: str
+    out_trade_no: str
+    card_type: str
+    started_at: datetime
+    subject: str
+    amount_fen: int
+    state: TradeState
+    attempts: int
+    service: str
+    first_gate: str
+    first_station: str
+    first: bytes
+    last_gate: str
+    last_station: str | None
+    last: bytes | None
+
+    @property
+    def records(self) -> tuple[bytes, ...]:
+        return (self.first,) if self.last is None else (self.first, self.last)
+
+
+_CLAIM = """
+WITH claimed AS (
+    UPDATE trip SET next_try_at = $1::timestamptz + $2::interval, attempts = attempts + 1
+    WHERE (user_id, out_trade_no) IN (
+        SELECT user_id, out_trade_no FROM trip
+        WHERE state IN ('due', 'unknown') AND next_try_at <= $1
+        ORDER BY next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+    RETURNING *
+)
+SELECT c.user_id, c.out_trade_no, c.card_type, c.started_at, c.subject, c.amount_fen, c.state, c.attempts, c.service,
+       c.first_gate, ft.station AS first_station, fr.record AS first,
+       c.last_gate, lt.station AS last_station, lr.record AS last
+FROM claimed c
+JOIN tap ft ON ft.user_id = c.user_id AND ft.gate_id = c.first_gate AND ft.record_id = c.first_record
+JOIN gate_record fr ON fr.gate_id = ft.gate_id AND fr.serial = ft.serial
+LEFT JOIN tap lt ON lt.user_id = c.user_id AND lt.gate_id = c.last_gate AND lt.record_id = c.last_record
+LEFT JOIN gate_record lr ON lr.gate_id = lt.gate_id AND lr.serial = lt.serial
+ORDER BY c.started_at, c.out_trade_no
+"""
+
+
+async def claim(database: Database, now: datetime, lease_s: int, limit: int) -> list[Trade]:
+    """Trades that are to be sent now. Nobody else gets them for `lease_s`; a worker that dies meanwhile loses nothing,
+    for they are sent again under the same number.
+    """
+    rows = await database.fetch(_CLAIM, now, timedelta(seconds=lease_s), limit)
+    return [Trade(**dict(row) | {"state": TradeState(row["state"])}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a trade that was sent."""
+
+    trade: Trade
+    event: TradeEvent
+    next_try_at: datetime | None = None
+    trade_no: str = ""
+    error_code: str = ""
+    message: str = ""
+
+    @property
+    def target(self) -> TradeState:
+        return next_trade_state(self.trade.state, self.event)
+
+
+_DECIDE = """
+UPDATE trip SET state = new.state, next_try_at = new.next_try_at, trade_no = new.trade_no,
+                error_code = new.error_code, message = new.message, moved_at = $1
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
+    AS new (user_id, out_trade_no, was, state, next_try_at, trade_no, error_code, message)
+WHERE trip.user_id = new.user_id AND trip.out_trade_no = new.out_trade_no AND trip.state = new.was
+"""
+
+
+async def decide(database: Database, verdicts: Sequence[Verdict], now: datetime) -> None:
+    """Write down what became of trades; one that a person has moved meanwhile stays as it is."""
+    rows = [
+        (
+            each.trade.user_id,
+            each.trade.out_trade_no,
+            each.trade.state.value,
+            each.target.value,
+            each.next_try_at,
+            each.trade_no,
+            each.error_code,
+            each.message,
+        )
+        for each in verdicts
+    ]
+    if rows:
+        await database.execute(_DECIDE, now, *_columns(rows, 8))
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TripRow:
+    """A trip as people are shown it."""
+
+    out_trade_no: str
+    user_id: str
+    card_no: str
+    kind: str
+    service: str
+    started_at: datetime
+    amount_fen: int
+    state: str
+    next_try_at: datetime | None
+    attempts: int
+    trade_no: str
+    error_code: str
+    message: str
+
+
+_ROWS = f"""
+SELECT {", ".join(TripRow.__slots__)} FROM trip
+WHERE ($1 = '' OR state = $1) AND ($2 = '' OR user_id = $2) ORDER BY started_at DESC, out_trade_no LIMIT $3
+"""  # noqa: S608 - our own names
+
+_PERSON = """
+WITH moved AS (
+    UPDATE trip SET state = $3, next_try_at = CASE WHEN $3 IN ('due', 'unknown') THEN $4::timestamptz END, moved_at = $4
+    WHERE out_trade_no = $1 AND state = $2 RETURNING out_trade_no
+), audited AS (
+    INSERT INTO audit (at, actor, action, subject, detail) SELECT $4, $5, 'trade ' || $6, out_trade_no, $2 || ' ' || $3
+    FROM moved
+)
+SELECT count(*) FROM moved
+"""
+
+
+async def listed(database: Database, state: str = "", user_id: str = "", limit: int = 50) -> list[TripRow]:
+    """The latest trips, of one state or user if named."""
+    return [TripRow(*row) for row in await database.read(_ROWS, state, user_id, limit)]
+
+
+async def counts(database: Database) -> dict[str, tuple[int, int]]:
+    """By state: how many trips, and what they come to in fen."""
+    rows = await database.read(
+        "SELECT state, count(*), sum(amount_fen)::bigint FROM trip GROUP BY state ORDER BY state"
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def move_by_person(database: Database, out_trade_no: str, event: TradeEvent, now: datetime, actor: str) -> None:
+    """RETRY, CHARGE or WAIVE a trade.
+
+    Raises:
+        Refused: there is no such trade.
+        TradeMoveForbidden: its state does not allow it.
+
+    """
+    state = await database.read_value("SELECT state FROM trip WHERE out_trade_no = $1", out_trade_no)
+    if state is None:
+        raise Refused(f"there is no trade {out_trade_no!r}")
+    target = next_trade_state(TradeState(state), event)
+    if not await database.fetchval(_PERSON, out_trade_no, state, target.value, now, actor, event.value):
+        raise Refused(f"trade {out_trade_no} was moved meanwhile; look again")

@@ -1,0 +1,149 @@
+"""Trades: what each answer does, and that nothing is asked before its time, forgotten, or changed on the way."""
+
+from datetime import timedelta
+
+import pytest
+
+from tongka.errors import Failed, Refused, Unknown
+from tongka.journeys.trades import Result, Settled, pause
+from tongka.store import trips
+from tongka.trips import TradeEvent, TradeMoveForbidden
+
+
+@pytest.fixture
+async def due(city):
+    """The number of a trade that is due."""
+    city.show("bus1")
+    city.pass_time(minutes=1)
+    await city.upload()
+    await city.work()
+    (row,) = await trips.listed(city.system.database)
+    return row.out_trade_no
+
+
+async def row_of(city, number):
+    return next(row for row in await trips.listed(city.system.database) if row.out_trade_no == number)
+
+
+async def test_a_success_is_settled_and_never_sent_again(city, due):
+    assert await city.settle_up() == 1
+    assert await city.settle_up() == 0
+    row = await row_of(city, due)
+    assert (row.state, row.trade_no, row.next_try_at, len(city.gateway.asked)) == ("settled", "T1", None, 1)
+
+
+async def test_a_fail_is_final_unless_the_gateway_asks_for_more(city, due):
+    city.gateway.usual = Settled(Result.FAIL, error_code="QUOTA", message="no")
+    await city.settle_up()
+    row = await row_of(city, due)
+    assert (row.state, row.error_code, row.message, row.next_try_at) == ("failed", "QUOTA", "no", None)
+    city.pass_time(days=1)
+    await city.settle_up()
+    assert len(city.gateway.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (lambda at: Settled(Result.UNKNOWN, next_retry_time=at), "unknown"),
+        (lambda at: Settled(Result.UNKNOWN, need_retry=True, next_retry_time=at), "unknown"),
+        (lambda at: Settled(Result.FAIL, need_retry=True, next_retry_time=at), "due"),
+    ],
+)
+async def test_the_gateways_next_time_is_kept(city, due, answer, state):
+    city.gateway.usual = answer(city.now[0] + timedelta(minutes=30))
+    await city.settle_up()
+    assert (await row_of(city, due)).state == state
+    city.gateway.usual = Settled(Result.SUCCESS)
+    city.pass_time(minutes=29)
+    assert await city.settle_up() == 0
+    city.pass_time(minutes=1)
+    assert await city.settle_up() == 1
+    first, second = ([one.out_trade_no for one in asked] for asked in city.gateway.asked)
+    assert first == second == [due]
+
+
+@pytest.mark.parametrize(
+    ("error", "state"), [(Unknown("lost"), "unknown"), (Failed("shut"), "due"), (Refused("no right"), "due")]
+)
+async def test_a_call_that_breaks_is_made_again_with_the_same_contents(city, due, error, state):
+    city.gateway.error = error
+    await city.settle_up()
+    row = await row_of(city, due)
+    assert (row.state, row.error_code, row.next_try_at) == (state, error.code, city.now[0] + pause(1))
+    city.gateway.error = None
+    city.pass_time(seconds=5)
+    assert await city.settle_up() == 1
+    first, second = (asked[0] for asked in city.gateway.asked)
+    changing = ("attempts", "state")
+    assert {name: getattr(first, name) for name in first.__slots__ if name not in changing} == {
+        name: getattr(second, name) for name in second.__slots__ if name not in changing
+    }
+
+
+async def test_not_reached_after_lost_is_unknown_still(city, due):
+    city.gateway.error = Unknown("lost")
+    await city.settle_up()
+    city.gateway.error = Failed("shut")
+    city.pass_time(minutes=1)
+    await city.settle_up()
+    assert (await row_of(city, due)).state == "unknown"
+
+
+async def test_a_trade_without_a_result_is_lost(city, due):
+    city.gateway.settle = lambda trades: nothing(city, trades)
+    await city.settle_up()
+    assert (await row_of(city, due)).state == "unknown"
+
+
+async def nothing(city, trades):
+    return {}
+
+
+async def test_a_worker_that_dies_loses_nothing(city, due):
+    """Claimed, and then nothing: when the lease is over, it is sent again."""
+    assert len(await trips.claim(city.system.database, city.now[0], 120, 10)) == 1
+    assert await city.settle_up() == 0
+    city.pass_time(seconds=121)
+    assert await city.settle_up() == 1
+
+
+async def test_a_paired_trip_carries_both_records(city):
+    entry = city.show("inA")
+    city.pass_time(minutes=10)
+    leaving = city.show("outC")
+    city.pass_time(minutes=1)
+    await city.upload()
+    await city.work()
+    await city.settle_up()
+    ((trade,),) = city.gateway.asked
+    assert [record.hex() for record in trade.records] == [entry, leaving]
+    assert (trade.first_station, trade.last_station, trade.amount_fen) == ("A", "C", 500)
+
+
+async def test_more_than_one_call_holds_are_all_sent(city):
+    for _ in range(45):
+        city.show("bus1", f"20880000{city.seconds() % 100_000_000:08}")
+        city.pass_time(seconds=7)
+    await city.upload()
+    await city.work()
+    assert await city.settle_up() == 45
+    assert [len(asked) for asked in city.gateway.asked] == [20, 20, 5]
+
+
+async def test_a_person_may_retry_what_failed_but_not_what_is_settled(city, due):
+    city.gateway.usual = Settled(Result.FAIL)
+    await city.settle_up()
+    database = city.system.database
+    await trips.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
+    city.gateway.usual = Settled(Result.SUCCESS)
+    assert await city.settle_up() == 1
+    with pytest.raises(TradeMoveForbidden):
+        await trips.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
+    with pytest.raises(Refused, match="no trade"):
+        await trips.move_by_person(database, "X", TradeEvent.RETRY, city.now[0], "clerk")
+    assert await database.read_value("SELECT count(*) FROM audit WHERE action = 'trade retry'") == 1
+
+
+def test_pauses_double_up_to_an_hour():
+    assert [pause(n).total_seconds() for n in (1, 2, 3, 20, 500)] == [5, 10, 20, 3600, 3600]
