@@ -5,7 +5,7 @@ run: moves compare before they set, and seals have their lock.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -35,20 +35,23 @@ class Job:
 
 
 def jobs(system: System) -> tuple[Job, ...]:
-    merchant = system.settings.merchant
     return (
         Job("sweep", system.settings.city.sweep_s, lambda: sweep.sweep(system)),
         Job("refunds", REFUNDS_S, lambda: refund.ask_again(system)),
         Job("low balances", STORED_VALUE_S, lambda: prepaid.notice_low(system)),
         Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
-        Job("gate journals", RIDES_S, lambda: gates.read_journals(system)),
-        Job("trips", RIDES_S, lambda: trips.make_trips(system)),
-        *(
-            [Job("trades", RIDES_S, lambda: trades.send_due(system, lambda: open_settlement(merchant)))]
-            * bool(merchant.gateway)
-        ),
+        *_rides(system),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
+
+
+def _rides(system: System) -> Iterator[Job]:
+    """The merchant's; trades are sent where a gateway is set."""
+    merchant = system.settings.merchant
+    yield Job("gate journals", RIDES_S, lambda: gates.read_journals(system))
+    yield Job("trips", RIDES_S, lambda: trips.make_trips(system))
+    if merchant.gateway:
+        yield Job("trades", RIDES_S, lambda: trades.send_due(system, lambda: open_settlement(merchant)))
 
 
 async def run(system: System, stop: asyncio.Event) -> None:
