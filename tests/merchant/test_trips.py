@@ -172,7 +172,7 @@ async def test_late_twice_and_shuffled_make_the_same_trips(city, seed):
     await city.upload()
     await city.work()
     shuffled = await rows(city)
-    for table in ("gate_record", "tap", "trip", "rider", "gate_record_refused"):
+    for table in ("gate_record", "tap", "trip", "rider_spending", "gate_record_refused"):
         await city.system.database.execute(f"DELETE FROM {table}")
     await city.system.database.execute("UPDATE watermark SET moved_to = 'epoch'")
     await city.system.database.execute(

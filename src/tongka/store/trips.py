@@ -48,7 +48,7 @@ async def fare_tables(database: Database) -> list[FareTable]:
 async def spent_by(database: Database, rider: Rider) -> tuple[Spent, int]:
     """What a rider spent, and the version of that knowledge; 0 for one who is new."""
     row = await database.read_row(
-        "SELECT spent_day, day_fen, month_fen, last_service, last_end, version FROM rider"
+        "SELECT spent_day, day_fen, month_fen, last_service, last_end, version FROM rider_spending"
         " WHERE user_id = $1 AND card_type = $2 AND card_no = $3",
         *astuple(rider),
     )
@@ -89,11 +89,11 @@ class SeenTap:
 
 _MAKE = """
 WITH moved AS (
-    INSERT INTO rider (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service, last_end)
+    INSERT INTO rider_spending (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service, last_end)
     VALUES ($1, $2, $3, 1, $5, $6, $7, $8, $9)
     ON CONFLICT (user_id, card_type, card_no) DO UPDATE SET
-        version = rider.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8, last_end = $9
-    WHERE rider.version = $4
+        version = rider_spending.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8, last_end = $9
+    WHERE rider_spending.version = $4
     RETURNING user_id, card_type, card_no
 ), made AS (
     INSERT INTO trip (user_id, card_type, card_no, out_trade_no, kind, service, started_at, business_date, first_gate,

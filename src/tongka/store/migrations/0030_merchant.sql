@@ -60,7 +60,7 @@ CREATE INDEX tap_in_turn ON tap (look_at) WHERE state = 'open';
 CREATE INDEX tap_code ON tap (user_id, code);
 
 -- A rider is a user with one of his cards. What he spent decides caps and transfers.
-CREATE TABLE rider (
+CREATE TABLE rider_spending (
     user_id       text NOT NULL,
     card_type     text NOT NULL,
     card_no       text NOT NULL,
