@@ -80,7 +80,7 @@ def _rows() -> dict[tuple[State, Event], State]:
         ((s.AUTHORISING,), e.KEYS_FAILED, s.INITIAL),
         ((s.AUTHORISED, s.UNKNOWN), e.REWRITE, s.AUTHORISED),
         ((*MANAGEABLE, s.FAILED), e.CREDITED, s.CONFIRMED),
-        ((*MANAGEABLE, s.FAILED), e.HELD, s.CONFIRMING),
+        (MANAGEABLE, e.HELD, s.CONFIRMING),
         ((s.AUTHORISED, s.UNKNOWN), e.REPORTED_FAILED, s.UNKNOWN),
         ((s.AUTHORISED,), e.SILENCE, s.UNKNOWN),
         ((s.AUTHORISED, s.UNKNOWN, s.CONFIRMING), e.TAC_WRONG, s.UNKNOWN),
@@ -192,6 +192,10 @@ def _refund_legs(event: Event, source: int) -> tuple[Leg, ...]:
 
 
 def mermaid() -> str:
-    """The table as a state diagram, for the documentation."""
-    lines = [f"    {a.name} --> {b.name}: {event.value}" for (a, event), b in TRANSITIONS.items()]
-    return "\n".join(("stateDiagram-v2", *lines))
+    """The table as a state diagram, for the documentation: one arrow for each pair of states."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for (source, event), target in TRANSITIONS.items():
+        arrows.setdefault((source, target), []).append(event.value)
+    names = [f'    state "{state.value} {state.name.lower()}" as {state.name}' for state in State]
+    lines = [f"    {a.name} --> {b.name}: {', '.join(events)}" for (a, b), events in arrows.items()]
+    return "\n".join(("stateDiagram-v2", *names, *lines))

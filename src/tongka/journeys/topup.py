@@ -372,6 +372,8 @@ async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> b
             return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")
         raise wrong from error
     except HsmUnavailable:
+        if order.state is State.FAILED:
+            raise  # it was proved not to be on the card; a word against that is not kept unread
         held = OperationUnknown("the answer is kept and will be verified as soon as the keys answer")
         return await call.move(order, Event.HELD, held, changes={"evidence": tac})
     return await call.move(order, Event.CREDITED, call.outcome(order=order), changes={"closed_by": "tac"})

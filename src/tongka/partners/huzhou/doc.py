@@ -1,11 +1,12 @@
 """The tables of the page on the Huzhou interface, written from the code lists and the messages themselves."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
 
 from msgspec import NODEFAULT, Struct, structs
 
+from tongka import generated
+from tongka.generated import table
 from tongka.partners.huzhou import codes, messages
 from tongka.partners.huzhou.messages import OPERATIONS, Operation
 from tongka.wire import expectations
@@ -28,7 +29,7 @@ LISTS: dict[str, tuple[codes.Row, ...]] = {
 def operations() -> str:
     """The twelve operations and where they are posted."""
     rows = ((each.clause, each.title, f"`/cardfront{each.path}`") for each in OPERATIONS.values())
-    return _table(("Clause", "", "POST"), rows)
+    return table(("Clause", "", "POST"), rows)
 
 
 def envelope() -> str:
@@ -48,7 +49,7 @@ def all_fields() -> str:
 
 
 def code_list(rows: tuple[codes.Row, ...]) -> str:
-    return _table(("Code", "Text"), ((f"`{row.code}`", row.text) for row in rows))
+    return table(("Code", "Text"), ((f"`{row.code}`", row.text) for row in rows))
 
 
 def results() -> str:
@@ -57,7 +58,7 @@ def results() -> str:
     for error, row in codes.RESULT_OF.items():
         by_row.setdefault(row, []).append(f"`{error}`")
     rows = ((f"`{row.code}`", row.text, ", ".join(by_row.get(row, []))) for row in codes.RESULTS)
-    return _table(("Code", "Text", "Our refusals"), rows)
+    return table(("Code", "Text", "Our refusals"), rows)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -73,18 +74,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def refresh(page: str) -> str:
     """The page with every generated part written anew."""
-    for name, write in BLOCKS.items():
-        start = f"<!-- generated: {name} -->\n"
-        head, found, rest = page.partition(start)
-        _, ended, tail = rest.partition("<!-- end -->")
-        if not found or not ended:
-            _missing(name)
-        page = f"{head}{start}\n{write()}\n{ended}{tail}"
-    return page
-
-
-def _missing(name: str) -> NoReturn:
-    raise ValueError(f"the page lacks <!-- generated: {name} --> or the <!-- end --> after it")
+    return generated.refresh(page, BLOCKS)
 
 
 def _fields(kind: type[Struct]) -> str:
@@ -93,7 +83,7 @@ def _fields(kind: type[Struct]) -> str:
         (f"`{field.encode_name}`", "Y" if _required(field) else "", expected[field.encode_name])
         for field in structs.fields(kind)
     )
-    return _table(("Field", "Required", "Expected"), rows)
+    return table(("Field", "Required", "Expected"), rows)
 
 
 def _required(field: structs.FieldInfo) -> bool:
@@ -102,8 +92,3 @@ def _required(field: structs.FieldInfo) -> bool:
 
 def _spellings(kind: type[Struct]) -> tuple[str, ...]:
     return kind.__struct_encode_fields__
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
