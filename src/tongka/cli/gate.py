@@ -10,6 +10,7 @@ import httpx
 import typer
 from rich.table import Table
 
+from tongka.cli import gate_admin
 from tongka.cli.common import JsonOption, console, print_json, run
 from tongka.cli.sandbox_file import load_sandbox
 from tongka.code import picture
@@ -22,6 +23,13 @@ from tongka.days import ZONE
 from tongka.errors import Failed, Malformed, Refused
 
 app = typer.Typer(no_args_is_help=True, help="Ride codes at a gate; the gates of the merchant.")
+for _name, _command in (
+    ("add", gate_admin.add),
+    ("list", gate_admin.list_gates),
+    ("stop", gate_admin.stop),
+    ("start", gate_admin.start),
+):
+    app.command(_name)(_command)
 
 STDIN = "-"
 REFUSED = 1

@@ -7,10 +7,12 @@ repeated, whole or in part, and new records go straight from the wire into the t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tongka.errors import Refused, RepeatedWithOtherContents, UnknownParty
 from tongka.store.db import Database, Leased
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Gate:
     active: bool = True
     next_serial: int = 1
     next_reading: int = 1
-    told_until: datetime | None = None
+    told_until: datetime = EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,12 @@ async def _compare(connection: Leased, gate_id: str, first: int, records: Sequen
     )
     if other is not None:
         raise RepeatedWithOtherContents(f"record {other} of gate {gate_id} was uploaded before with other contents")
+
+
+async def refused_count(database: Database) -> int:
+    """How many records could not be read, or repeat a record id."""
+    found: int = await database.read_value("SELECT count(*) FROM gate_record_refused")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,12 @@ async def move_watermark(database: Database, oldest: datetime, now: datetime) ->
     return moved
 
 
+async def watermark(database: Database) -> datetime:
+    """Up to where trips were made."""
+    found: datetime = await database.read_value("SELECT moved_to FROM watermark")
+    return found
+
+
 # --- riders with open taps --------------------------------------------------------------------------------------------
 
 _WAITING = """

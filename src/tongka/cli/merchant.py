@@ -1,0 +1,186 @@
+"""`tongka merchant`: fare tables, trips and their trades."""
+
+import getpass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
+from tongka.days import ZONE
+from tongka.errors import Malformed
+from tongka.fares import FareTable, Ride, Spent, parse_fare_table, price
+from tongka.money import format_yuan
+from tongka.store import gates, taps, trips
+from tongka.store.trips import TripRow
+from tongka.trips import TradeEvent, TradeState
+
+app = typer.Typer(no_args_is_help=True, help="Our side as a merchant with gates.")
+fares = typer.Typer(no_args_is_help=True, help="Fare tables: what trips cost.")
+app.add_typer(fares, name="fares")
+
+FareFile = Annotated[Path, typer.Argument(help="The table, TOML.")]
+NumberArgument = Annotated[str, typer.Argument(help="The trade's out_trade_no.")]
+
+
+# --- fares ------------------------------------------------------------------------------------------------------------
+
+
+@fares.command("check")
+def check_fares(file: FareFile) -> None:
+    """Read a table and say what is wrong with it; nothing is kept."""
+    table = run(_read(file))[0]
+    console.print(f"{table.version}: {len(table.service)} services, valid from {table.valid_from}")
+
+
+@fares.command("import")
+def import_fares(file: FareFile, config: ConfigOption = None) -> None:
+    """Keep a table for trips that begin on its day or later; a table is never changed afterwards."""
+
+    async def work() -> FareTable:
+        table, text = await _read(file)
+        async with database_of(config) as database:
+            await trips.save_fare_table(database, table, text, datetime.now(ZONE))
+        return table
+
+    table = run(work())
+    console.print(f"fare table {table.version} is kept; it prices trips from {table.valid_from} on")
+
+
+@fares.command("list")
+def list_fares(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the tables, the latest first."""
+
+    async def work() -> list[FareTable]:
+        async with database_of(config) as database:
+            return await trips.fare_tables(database)
+
+    rows = [
+        {"version": one.version, "valid_from": str(one.valid_from), "services": ", ".join(s.id for s in one.service)}
+        for one in run(work())
+    ]
+    _show(rows, as_json=as_json)
+
+
+@fares.command("price")
+def price_ride(
+    file: FareFile,
+    service: Annotated[str, typer.Argument(help="The service.")],
+    start: Annotated[str, typer.Argument(help="Where the ride begins; a flat service needs none.")] = "",
+    end: Annotated[str, typer.Argument(help="Where it ends.")] = "",
+) -> None:
+    """What one ride costs by a table, before transfers and caps."""
+
+    async def work() -> int:
+        table, _ = await _read(file)
+        return price(table, Ride(service, start, end, 0, 0, table.valid_from), Spent())[0]
+
+    console.print(f"{format_yuan(run(work()))} yuan")
+
+
+async def _read(file: Path) -> tuple[FareTable, str]:
+    return _table_of(file)
+
+
+def _table_of(file: Path) -> tuple[FareTable, str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Malformed(str(file), f"cannot be read: {error}") from error
+    return parse_fare_table(text), text
+
+
+# --- trips and trades -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """How far trips are made, which gate is waited for, and the trades by state."""
+
+    async def work() -> dict[str, Any]:
+        async with database_of(config) as database:
+            active = [gate for gate in await gates.every(database) if gate.active]
+            slowest = min(active, key=lambda gate: gate.told_until, default=None)
+            counted = await trips.counts(database)
+            return {
+                "watermark": await taps.watermark(database),
+                "waits_for": slowest.gate_id if slowest else "",
+                "unread_records": sum(gate.next_serial - gate.next_reading for gate in active),
+                "refused_records": await gates.refused_count(database),
+                "trades": {state: {"trips": n, "amount_fen": fen} for state, (n, fen) in counted.items()},
+            }
+
+    told = run(work())
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        if name != "trades":
+            console.print(f"[bold]{name:<16}[/] {value}", highlight=False)
+    _show([{"state": state} | row for state, row in told["trades"].items()], as_json=False)
+
+
+@app.command("trips")
+def list_trips(
+    config: ConfigOption = None,
+    *,
+    state: Annotated[TradeState | None, typer.Option(help="Of this state only.")] = None,
+    user_id: Annotated[str, typer.Option("--user", help="Of this user only.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the latest.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List trips with their trades."""
+
+    async def work() -> list[TripRow]:
+        async with database_of(config) as database:
+            return await trips.listed(database, state.value if state else "", user_id, limit)
+
+    _show([msgspec.to_builtins(row) for row in run(work())], as_json=as_json)
+
+
+@app.command()
+def retry(number: NumberArgument, config: ConfigOption = None) -> None:
+    """Send a trade again, now: one that failed, or one that waits for its next time."""
+    _move(number, config, TradeEvent.RETRY)
+
+
+@app.command()
+def charge(number: NumberArgument, config: ConfigOption = None) -> None:
+    """Decide that a held trip is charged."""
+    _move(number, config, TradeEvent.CHARGE)
+
+
+@app.command()
+def waive(number: NumberArgument, config: ConfigOption = None) -> None:
+    """Decide that a held trip costs nothing."""
+    _move(number, config, TradeEvent.WAIVE)
+
+
+def _move(number: str, config: Path | None, event: TradeEvent) -> None:
+    async def work() -> None:
+        async with database_of(config) as database:
+            await trips.move_by_person(database, number, event, datetime.now(ZONE), getpass.getuser())
+
+    run(work())
+
+
+def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """A table with amounts in yuan, or JSON with them in fen."""
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    for name in rows[0] if rows else ("nothing",):
+        table.add_column(name.removesuffix("_fen"), overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(name, value) for name, value in row.items()))
+    console.print(table)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)
