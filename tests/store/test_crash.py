@@ -23,7 +23,7 @@ from tongka.store.ledger import post
 from tongka.store.ledger_checks import check
 from tongka.store.migrate import upgrade
 
-CYCLES = int(os.environ.get("TONGKA_TEST_CRASHES", "100"))
+CYCLES = int(os.environ.get("TONGKA_TEST_CRASHES", "150"))
 WRITERS = 4
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 

@@ -23,7 +23,7 @@ from tongka.journeys.refusals import (
     TooEarly,
 )
 from tongka.journeys.topup import new_order
-from tongka.orders import Event, Kind, MoveForbidden, State
+from tongka.orders import CHARGEABLE, Event, Kind, MoveForbidden, State
 from tongka.store import ledger, orders
 from tongka.store.orders import Order
 
@@ -73,7 +73,7 @@ async def _debit(call: Call, card: KnownCard, ask: Return, init: PurchaseInit) -
     serial = call.system.random(4)
     when = Moment.of(call.at.astimezone(ZONE))
     order = await _order(call, ask, init)
-    if order.state is State.INITIAL:
+    if order.state in CHARGEABLE:
         pinned = {"pin_atc": init.offline_atc, "attempt": order.attempt + 1}
         order = await call.move_on(order, Event.AUTHORISE, changes=pinned)
     again = order.state is not State.AUTHORISING
@@ -92,15 +92,21 @@ async def _debit(call: Call, card: KnownCard, ask: Return, init: PurchaseInit) -
 
 
 async def _order(call: Call, ask: Return, init: PurchaseInit) -> Order:
-    known = await orders.open_of_card(call.system.database, ask.card_no)
-    if known is None:
-        order = _new(call, ask, init.balance)
-        await orders.create(call.system.database, order, call.actor)
-        return order
-    mine = (known.kind, known.institution, known.amount_fen, known.pin_atc)
-    if mine != (Kind.RETURN, call.actor, init.balance, init.offline_atc):
+    """The return's order: new, or the one that was broken off, if it is of the same balance and counter."""
+    known = await orders.unfinished(call.system.database, ask.card_no, Kind.RETURN)
+    if known is not None and known.institution == call.actor and _is_of(known, init):
+        return known
+    if known is not None and known.state not in CHARGEABLE:
         raise NeedsCardManagement(f"a command of order {known.order_no} may be under way; run card management")
-    return known
+    if known is not None:  # no command was released; what the card holds has changed since
+        await call.move_on(known, Event.CANCEL_UNPAID)
+    order = _new(call, ask, init.balance)
+    await orders.create(call.system.database, order, call.actor)
+    return order
+
+
+def _is_of(order: Order, init: PurchaseInit) -> bool:
+    return order.amount_fen == init.balance and order.pin_atc in {None, init.offline_atc}
 
 
 def _new(call: Call, ask: Return, amount_fen: int) -> Order:
@@ -113,6 +119,9 @@ async def _claim(call: Call, card: KnownCard, ask: Return) -> bytes:
     known = await orders.open_of_card(call.system.database, ask.card_no)
     if known is not None:
         raise NeedsCardManagement(f"order {known.order_no} of this card is undecided; a clerk has to look at it first")
+    begun = await orders.unfinished(call.system.database, ask.card_no, Kind.RETURN)
+    if begun is not None:  # as a good card's, and broken off before a command was released
+        await call.move_on(begun, Event.CANCEL_UNPAID)
     order = _new(call, ask, max(0, await ledger.card_balance(call.system.database, card.card_no)))
     return await call.create(order, call.outcome(order=order, detail=order.amount_fen), card_status=LOST)
 

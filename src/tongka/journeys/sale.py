@@ -17,9 +17,9 @@ from tongka.errors import CardAnswersMissing, Malformed
 from tongka.journeys import looks
 from tongka.journeys.call import Call
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.refusals import CardReportedError, OperationFailed, OrderNotFound
+from tongka.journeys.refusals import CardReportedError, NeedsCardManagement, OperationFailed, OrderNotFound
 from tongka.journeys.topup import new_order
-from tongka.orders import Event, Kind, MoveForbidden, State
+from tongka.orders import CHARGEABLE, Event, Kind, MoveForbidden, State
 from tongka.store import orders
 from tongka.store.orders import Order
 
@@ -55,7 +55,7 @@ async def request(call: Call, ask: Sale, script: Callable[[], Script]) -> bytes:
         raise CardAnswersMissing("the answer to GET CHALLENGE is missing")
     update = await _update(call, card, file15, challenge.data)
     order = await _order(call, card, ask)
-    if order.state is State.INITIAL:
+    if order.state in CHARGEABLE:
         order = await call.move_on(order, Event.AUTHORISE, changes={"attempt": order.attempt + 1})
     again = order.state is not State.AUTHORISING
     event = Event.REWRITE if again else Event.KEYS_ANSWERED
@@ -64,9 +64,11 @@ async def request(call: Call, ask: Sale, script: Callable[[], Script]) -> bytes:
 
 
 async def _order(call: Call, card: KnownCard, ask: Sale) -> Order:
-    """The sale's order, new or still open."""
-    known = await orders.open_of_card(call.system.database, ask.card_no)
-    if known is not None and (known.kind, known.institution) == (Kind.SALE, call.actor):
+    """The sale's order, new or not yet finished."""
+    known = await orders.unfinished(call.system.database, ask.card_no, Kind.SALE)
+    if known is not None:
+        if known.institution != call.actor:
+            raise NeedsCardManagement(f"another institution is selling card {ask.card_no}")
         return known
     order = new_order(
         call,

@@ -50,6 +50,7 @@ class MovedMeanwhile(Busy):
 
 CONFLICTS: Mapping[str, type[Refused] | type[Busy]] = {
     "card_has_another_open_order": AnotherOpenOrder,
+    "card_is_being_sold_or_returned": MovedMeanwhile,
     "payment_already_claimed": PaymentClaimed,
     "request_already_answered": AlreadyAnswered,
 }
@@ -194,6 +195,17 @@ async def unpaid_since(database: Database, before: datetime, limit: int) -> list
         limit,
     )
     return [_order(row) for row in rows]
+
+
+async def unfinished(database: Database, card_no: str, kind: Kind) -> Order | None:
+    """The sale or the return of this card that has begun and not ended; there is at most one of each."""
+    row = await database.read_row(
+        f"SELECT {COLUMNS} FROM orders WHERE card_no = $1 AND kind = $2"  # noqa: S608 - constant
+        " AND state IN ('1', '2', '3', '4', '6', '7', '9')",
+        card_no,
+        kind.value,
+    )
+    return _order(row) if row else None
 
 
 async def in_state(database: Database, state: State, before: datetime, limit: int) -> list[Order]:
