@@ -20,7 +20,7 @@ from tongka.ledger import Account, Posting
 from tongka.store.db import open_database
 from tongka.store.embedded import SERVER_OPTIONS
 from tongka.store.ledger import post
-from tongka.store.ledger_checks import check
+from tongka.store.ledger_checks import LEDGER_CHECKS, check
 from tongka.store.migrate import upgrade
 
 CYCLES = int(os.environ.get("TONGKA_TEST_CRASHES", "150"))
@@ -110,7 +110,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_when_the_database_is_kill
     outcomes = await campaign(killable, folder, processes_of, CYCLES)
     assert set(outcomes) <= {("done", 1), ("unknown", 0), ("unknown", 1), ("failed", 0)}, outcomes
     assert outcomes["done", 1] > CYCLES
-    assert await eventually(lambda: check(killable)) == []
+    assert await eventually(lambda: check(killable, LEDGER_CHECKS)) == []
 
 
 @pytest.mark.slow

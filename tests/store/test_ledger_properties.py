@@ -11,7 +11,7 @@ from tongka.days import ZONE
 from tongka.errors import LedgerRefused
 from tongka.ledger import Account, AccountKind, Posting, TransferKind
 from tongka.store.ledger import balances, open_account, post
-from tongka.store.ledger_checks import CHECKS, check
+from tongka.store.ledger_checks import LEDGER_CHECKS, check
 
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 GUARDED = (1_000_001, 1_000_002)
@@ -114,4 +114,4 @@ async def sequence(books, steps):
     assert {account: after[account].available_fen for account in GUARDED} == model.available
     assert sum(one.debit_fen - one.credit_fen for one in after.values()) == 0
     assert all(fen >= 0 for fen in model.available.values())
-    assert await check(books, CHECKS) == []
+    assert await check(books, LEDGER_CHECKS) == []

@@ -1,26 +1,19 @@
 """The proof of the books from scratch: queries that answer offending rows, and nothing when all is well.
 
 They read one snapshot and use no figure that anybody keeps but to compare it. Findings are values: one bad row never
-hides another. Further rooms add their own checks in the same form (orders against transfers, say).
+hides another. Those of orders against transfers stand in `order_checks`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tongka.store.check import Check
 from tongka.store.db import Database
 from tongka.store.ledger import LAST_CLOSED, LEGS
+from tongka.store.order_checks import ORDER_CHECKS
 
 FINDINGS_MAX = 100
 """Of one check; a broken rule seldom breaks once, and people read the first few."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`sql` answers the rows that break the rule which `sentence` states."""
-
-    name: str
-    sentence: str
-    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +35,7 @@ _GUARDED_DELTAS = """
     WHERE leg.account >= 1000000 GROUP BY leg.account
 """
 
-CHECKS = (
+LEDGER_CHECKS = (
     Check(
         "guards_in_place",
         "every trigger and constraint that keeps the books is there and enabled",
@@ -147,7 +140,9 @@ CHECKS = (
         """,  # noqa: S608 - our own constants
     ),
 )
-"""In an order in which the first finding is the nearest to the cause."""
+"""Of the books alone, in an order in which the first finding is the nearest to the cause."""
+
+CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS)
 
 
 async def check(
