@@ -5,7 +5,7 @@ paid as MAC1 comes (`open_trade`, `load_trade`); or one message says all (`load_
 in the same move that pins the order to the card's counter, and a rewrite draws nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tongka.card.purse import LoadInit, Moment, TransactionType
 from tongka.errors import LedgerRefused, Refused
@@ -98,10 +98,11 @@ async def _opened(call: Call, card: KnownCard, load: Load, standing: list[Order]
     for other in standing:
         if other.state in OPEN and not counter.overtaken(other, load.init):
             raise NeedsCardManagement(f"order {other.order_no} of this card may be under way; end it first")
+    order = _unpaid(call, load.card_no)
     await _require_payable(call, card, load)
+    topup.require_fits(card, replace(order, **load.funding.columns()), load.init)
     await looks.require_trusted(call, card)
     await topup.verify_mac1(call, card, load.init)
-    order = _unpaid(call, load.card_no)
     await orders.create(call.system.database, order, call.actor)
     return order
 

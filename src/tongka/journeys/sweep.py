@@ -1,4 +1,6 @@
-"""What time does to orders: a broken-off authorisation, silence after MAC2, a confirm whose keys did not answer."""
+"""What time does to orders: a broken-off authorisation, silence after MAC2, a confirm whose keys did not answer,
+and orders that nobody paid for.
+"""
 
 from datetime import timedelta
 
@@ -15,6 +17,8 @@ from tongka.store.orders import Order
 from tongka.system import System
 
 BATCH = 500
+UNPAID_FOR = timedelta(days=1)
+"""After which an order that nothing was paid for is closed."""
 
 
 async def sweep(system: System) -> int:
@@ -32,6 +36,8 @@ async def sweep(system: System) -> int:
         moved += await _move(system, order, Event.SILENCE)
     for order in await orders.in_state(system.database, State.CONFIRMING, now, BATCH):
         moved += await _verify_held(system, order)
+    for order in await orders.unpaid_since(system.database, now - UNPAID_FOR, BATCH):
+        moved += await _move(system, order, Event.CANCEL_UNPAID)
     return moved
 
 

@@ -71,6 +71,7 @@ class Funding:
     Attributes:
         kind: a top-up, or an unload, which draws nothing and pays out to the same place.
         account: a guarded account of stored value; 0: what the payment method fills.
+        note: whatever the audit is to keep of who asked for it.
 
     """
 
@@ -79,6 +80,7 @@ class Funding:
     payment_order: str = ""
     account: int = 0
     kind: Kind = Kind.TOPUP
+    note: str = ""
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -93,7 +95,8 @@ class Funding:
     def parts(self, order: Order) -> dict[str, Any]:
         """Of the move that draws it."""
         leg = Leg("single", order.source, Account.ORDERS_IN_HAND)
-        return {"extra_legs": ((leg, self.amount_fen),) if self.kind is Kind.TOPUP else (), "claim": self.payment_order}
+        drawn = ((leg, self.amount_fen),) if self.kind is Kind.TOPUP else ()
+        return {"extra_legs": drawn, "claim": self.payment_order, "detail": self.note}
 
 
 def new_order(call: Call, kind: Kind, card_no: str, amount_fen: int, payment_method: str, **more: object) -> Order:
@@ -338,7 +341,7 @@ async def verify_mac1(call: Call, card: KnownCard, init: LoadInit) -> None:
 
 async def confirm(call: Call, card_no: str, order_no: str, amount_fen: int, script: Callable[[], Script]) -> bytes:
     """Take the card's answer to CREDIT FOR LOAD. Only a TAC that verifies makes the order credited."""
-    order = await looks.own_order(call, order_no, card_no, Kind.TOPUP)
+    order = await looks.order_at_hand(call, order_no, card_no, Kind.TOPUP)
     looks.require_alive(order)
     looks.require_amount(order, amount_fen)
     card = await looks.known_card(call, card_no)

@@ -9,6 +9,8 @@ import hmac
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from tongka.errors import BadSignature, Malformed
 from tongka.partners.linkage.fields import READER
 
@@ -61,3 +63,8 @@ def verify(fields: Fields, key: str) -> None:
 def digest(path: str, fields: Fields) -> bytes:
     """What tells a repeat from another message under the same name."""
     return hashlib.sha256(f"{path}?{canonical(fields)}".encode()).digest()
+
+
+def sealed(fields: Fields, key: str) -> bytes:
+    """A message with its token: compact UTF-8 JSON."""
+    return msgspec.json.encode({**fields, TOKEN: token(fields, key)})

@@ -84,6 +84,10 @@ class Exchange(Request):
         except ValueError:
             raise Malformed("HostDate", "with HostTime must be a moment, YYYYMMDD and HHMMSS") from None
 
+    def note(self) -> str:
+        """Who asked for it and how, for the audit; nobody's personal data."""
+        return f"TermNo={self.terminal} TradeType={self.trade_type}"
+
     def _at_card(self, name: str) -> str:
         return f"{name}|{self.random.upper()}|{self.online_atc.upper()}"
 
@@ -116,6 +120,9 @@ class Authorise(Exchange):
     def memory(self) -> str:
         return self._at_card(self.trade_id)
 
+    def note(self) -> str:
+        return f"{super().note()} OperateMode={self.mode} PhoneModel={self.phone_model} LinkAddr={self.address}"
+
 
 class Now(Request):
     """/tuxedo/now 时间获取."""
@@ -146,6 +153,9 @@ class AccountTransfer(Exchange):
     def memory(self) -> str:
         return self._at_card(self.trade_id)
 
+    def note(self) -> str:
+        return f"{super().note()} BalunitNo={self.merchant} DeviceNo={self.device}"
+
 
 class PasswordCheck(Request):
     """/recharcard/pwcheck 充值卡验证."""
@@ -162,6 +172,9 @@ class AtCounter(Exchange):
 
     def memory(self) -> str:
         return self._at_card(self.card_no)
+
+    def note(self) -> str:
+        return f"{super().note()} DeptNo={self.network} OperNo={self.operator}"
 
 
 class RechargeSupply(AtCounter):

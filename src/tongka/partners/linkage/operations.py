@@ -20,7 +20,7 @@ from tongka.store.prepaid import Supply
 def _load(message: m.Exchange, card_no: str, asn: str, method: str, **funding: Any) -> Load:
     init = message.init()
     kind = Kind.UNLOAD if message.trade_type == m.UNLOAD else Kind.TOPUP
-    paid = Funding(amount_fen=init.amount, payment_method=method, kind=kind, **funding)
+    paid = Funding(amount_fen=init.amount, payment_method=method, kind=kind, note=message.note(), **funding)
     return Load(card_no=card_no, asn=asn, init=init, when=message.moment(), funding=paid)
 
 

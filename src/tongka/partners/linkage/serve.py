@@ -11,7 +11,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute, Route
 
-from tongka.errors import Failed, Refused, RepeatedWithOtherContents, TongkaError
+from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
 from tongka.journeys.call import Call, Outcome
 from tongka.partners.linkage import codec
 from tongka.partners.linkage.answers import answer_of, refusal_of
@@ -69,7 +69,7 @@ class OneCardServer:
             return refusal_of(error)
         except Exception:
             log.exception("request failed", operation=path, actor=actor)
-            return refusal_of(Failed("internal error"))
+            return refusal_of(TongkaError("internal error"))
 
     async def _repeat_or_run(
         self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: str
