@@ -51,6 +51,7 @@ class Account(IntEnum):
     BANK = 9
     WRITE_OFFS = 10
     MERCHANTS_PAYABLE = 11
+    RIDERS_DEBT = 12
     RECEIVABLE_CASH = 101
     RECEIVABLE_UNIONPAY = 102
     RECEIVABLE_ALIPAY = 103
@@ -71,6 +72,7 @@ CHART: Mapping[Account, tuple[AccountKind, str]] = {
     Account.BANK: (AccountKind.ASSET, "money that institutions have settled"),
     Account.WRITE_OFFS: (AccountKind.EXPENSE, "differences that a clerk has decided to bear"),
     Account.MERCHANTS_PAYABLE: (AccountKind.LIABILITY, "rides and purchases, owed to their merchants"),
+    Account.RIDERS_DEBT: (AccountKind.ASSET, "rides settled on credit, owed by riders"),
     Account.RECEIVABLE_CASH: (AccountKind.ASSET, "cash taken by terminals and agents"),
     Account.RECEIVABLE_UNIONPAY: (AccountKind.ASSET, "paid by UnionPay, not yet settled"),
     Account.RECEIVABLE_ALIPAY: (AccountKind.ASSET, "paid by Alipay, not yet settled"),

@@ -148,6 +148,21 @@ class Merchant(_Section, frozen=True):
     timeout_s: Annotated[Seconds, Meta(description="how long an answer of the gateway is waited for")] = 15
 
 
+class Rides(_Section, frozen=True):
+    """Riding with a code: what riders may owe, and how merchants settle."""
+
+    debt_limit_fen: Annotated[
+        int, Meta(description="what a new rider may owe for rides settled while the account was short", ge=0, le=10**7)
+    ] = 2000
+    settle_within_days: Annotated[int, Meta(description="days after a ride in which it is settled", ge=1, le=90)] = 7
+    retry_after_s: Annotated[
+        Seconds, Meta(description="after which a merchant is told to try again a trade that could not be charged")
+    ] = 3600
+    timestamp_window_s: Annotated[
+        int, Meta(description="how far the gateway's timestamp may be off; 0: it is not looked at", ge=0, le=86400)
+    ] = 600
+
+
 class Log(_Section, frozen=True):
     """What the processes write to standard error."""
 
@@ -169,6 +184,7 @@ class Settings(_Section, frozen=True):
     city: City = City()
     payments: Payments = Payments()
     merchant: Merchant = Merchant()
+    rides: Rides = Rides()
     log: Log = Log()
 
 

@@ -15,7 +15,7 @@ from tongka.merchant import serve as merchant
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
-from tongka.sandbox import controls
+from tongka.sandbox import controls, ride_codes
 from tongka.system import System
 
 
@@ -44,7 +44,7 @@ def _routes(system: System) -> list[BaseRoute]:
         Route("/health", _health(system)),
     ]
     if isinstance(system.payments, SimulatedInstitution):
-        routes.append(Mount("/sandbox", routes=controls.routes(system.payments)))
+        routes.append(Mount("/sandbox", routes=[*controls.routes(system.payments), *ride_codes.routes(system)]))
     return routes
 
 

@@ -61,7 +61,11 @@ class MasterKeys:
 
     def to_list(self) -> list[dict[str, Any]]:
         """The entries of the JSON list, ordered by id, Alipay's first."""
-        return [*_entries(self.masters, {}), *_entries(self.authorities, {"proto": MINISTRY_PROTO})]
+        return [*self.masters_list(), *_entries(self.authorities, {"proto": MINISTRY_PROTO})]
+
+    def masters_list(self) -> list[dict[str, Any]]:
+        """The entries as `key.query` answers them: no CAs."""
+        return _entries(self.masters, {})
 
     def to_json(self) -> str:
         return json.dumps(self.to_list(), separators=(",", ":"))

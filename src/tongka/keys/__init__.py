@@ -38,6 +38,37 @@ class CardKeys:
     factors: tuple[bytes, ...]
 
 
+class RideKeyKind(StrEnum):
+    """What a key of ride codes signs; the values stand in the derivation of software keys and never change."""
+
+    MASTER = "master"
+    AUTHORITY = "ca"
+    ISSUER = "issuer"
+    USER = "user"
+    MINISTRY_USER = "ministry user"
+
+
+@dataclass(frozen=True, slots=True)
+class RideKey:
+    """Names a key of ride codes: a master key by id and generation, the ministry's CA, its issuer, a rider's by id."""
+
+    kind: RideKeyKind
+    name: str = ""
+    generation: int = 0
+
+    @property
+    def role(self) -> str:
+        """The name in words, each key its own."""
+        return " ".join(filter(None, (self.kind.value, self.name, f"g{self.generation}" if self.generation else "")))
+
+
+class RsaHash(StrEnum):
+    """The open gateway's two signature types."""
+
+    SHA1 = "RSA"
+    SHA256 = "RSA2"
+
+
 class Hsm(Protocol):
     """The domain's questions. Each may raise `KeyNotFound` and `HsmUnavailable`; `MacWrong` where a MAC is checked."""
 
@@ -66,6 +97,18 @@ class Hsm(Protocol):
 
     async def public_key(self, name: str) -> bytes:
         """The compressed public key, 33 bytes, of a named endpoint."""
+
+    async def sign_rsa(self, name: str, kind: RsaHash, message: bytes) -> bytes:
+        """PKCS#1 v1.5 as the named endpoint."""
+
+    async def rsa_public_key(self, name: str) -> bytes:
+        """The named endpoint's key, SubjectPublicKeyInfo in DER."""
+
+    async def ride_public_key(self, key: RideKey) -> bytes:
+        """The compressed public key of ride codes that is named."""
+
+    async def sign_ride(self, key: RideKey, message: bytes) -> bytes:
+        """Sign with a key of ride codes: DER for master and user keys of the Alipay format, r‖s for the ministry's."""
 
     async def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt personal data at rest; `context` is bound to it and must be given again."""

@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 
 from tongka.crypto import sm2
 from tongka.crypto.pboc import Algorithm
@@ -73,6 +80,8 @@ def _plain(ring: KeyRing) -> dict[str, Any]:
         ],
         "endpoints": {name: key.secret_bytes().hex() for name, key in ring.endpoints.items()},
         "data": {str(number): key.hex() for number, key in ring.data.items()},
+        "rsa": {name: _der(key).hex() for name, key in ring.rsa.items()},
+        "ride_seed": ring.ride_seed.hex(),
     }
 
 
@@ -84,7 +93,20 @@ def _ring(plain: dict[str, Any]) -> KeyRing:
         },
         {name: sm2.PrivateKey(bytes.fromhex(value)) for name, value in plain["endpoints"].items()},
         {int(number): bytes.fromhex(value) for number, value in plain["data"].items()},
+        {name: _rsa_key(bytes.fromhex(value)) for name, value in plain.get("rsa", {}).items()},
+        bytes.fromhex(plain.get("ride_seed", "")),
     )
+
+
+def _der(key: RSAPrivateKey) -> bytes:
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _rsa_key(der: bytes) -> RSAPrivateKey:
+    key = load_der_private_key(der, None)
+    if not isinstance(key, RSAPrivateKey):
+        raise Misconfigured("keys.uri: the gateway's key in the key file is not RSA")
+    return key
 
 
 def _replace(path: Path, contents: bytes) -> None:

@@ -1,7 +1,10 @@
 """The keys of an installation, decrypted: card master keys, endpoints that sign, data keys. Never printed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tongka.card.keyset import KeySet
 from tongka.card.profiles import CardProfile
@@ -9,8 +12,10 @@ from tongka.crypto import sm2
 from tongka.crypto.pboc import KEY_LEN, SUITES, Algorithm, check_value, diversify_chain
 from tongka.errors import KeyNotFound, Malformed
 from tongka.keys import CardKeys, Purpose
+from tongka.keys.rides import SEED_LEN
 
 DATA_KEY_LEN = 32
+RSA_BITS, RSA_EXPONENT = 2048, 65537
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,16 @@ class KeyRing:
         masters: card master keys by profile, purpose, version.
         endpoints: SM2 keys that sign as the platform, by interface.
         data: AES-256 keys for personal data by number; the highest encrypts.
+        rsa: keys that sign for the open gateway, by interface.
+        ride_seed: 32 bytes that every key of ride codes is derived from; empty where there are none.
 
     """
 
     masters: Mapping[MasterName, MasterKey]
     endpoints: Mapping[str, sm2.PrivateKey] = field(repr=False)
     data: Mapping[int, bytes] = field(repr=False)
+    rsa: Mapping[str, RSAPrivateKey] = field(default_factory=dict, repr=False)
+    ride_seed: bytes = field(default=b"", repr=False)
 
     @classmethod
     def generate(
@@ -59,6 +68,19 @@ class KeyRing:
             for purpose in Purpose
         }
         return cls(masters, {name: sm2.generate() for name in endpoints}, {1: random(DATA_KEY_LEN)})
+
+    def completed(self, random: Callable[[int], bytes], endpoints: Iterable[str], gateways: Iterable[str]) -> "KeyRing":
+        """With a key for every interface and for ride codes; those that are there stay. Itself if nothing lacks."""
+        new = {name: sm2.generate() for name in endpoints if name not in self.endpoints}
+        new_rsa = {name: rsa.generate_private_key(RSA_EXPONENT, RSA_BITS) for name in gateways if name not in self.rsa}
+        if not new and not new_rsa and self.ride_seed:
+            return self
+        return replace(
+            self,
+            endpoints={**self.endpoints, **new},
+            rsa={**self.rsa, **new_rsa},
+            ride_seed=self.ride_seed or random(SEED_LEN),
+        )
 
     def card_key(self, keys: CardKeys, purpose: Purpose) -> bytes:
         """One card's own key.

@@ -4,18 +4,24 @@ import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tongka.card import purse
 from tongka.card.purse import LoadInit, Moment, PurchaseInit
 from tongka.crypto import sm2
 from tongka.crypto.pboc import SUITES, Suite
 from tongka.errors import BadSignature, KeyNotFound, MacWrong
-from tongka.keys import CardKeys, Purpose
+from tongka.keys import CardKeys, Purpose, RideKey, RsaHash
 from tongka.keys.keyring import KeyRing
+from tongka.keys.rides import RideSecrets
 
 NONCE_LEN = 12
 NUMBER_LEN = 2
+RSA_HASHES = {RsaHash.SHA1: hashes.SHA1(), RsaHash.SHA256: hashes.SHA256()}  # noqa: S303 - sign_type RSA is SHA-1
 
 
 class SoftwareHsm:
@@ -23,6 +29,7 @@ class SoftwareHsm:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+        self._rides = RideSecrets(ring.ride_seed)
 
     async def authorise_load(self, card: CardKeys, init: LoadInit, when: Moment) -> bytes:
         await self.verify_load(card, init)
@@ -54,6 +61,18 @@ class SoftwareHsm:
     async def public_key(self, name: str) -> bytes:
         return sm2.public_key(self._endpoint(name)).compressed
 
+    async def sign_rsa(self, name: str, kind: RsaHash, message: bytes) -> bytes:
+        return self._rsa(name).sign(message, padding.PKCS1v15(), RSA_HASHES[kind])
+
+    async def rsa_public_key(self, name: str) -> bytes:
+        return self._rsa(name).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    async def ride_public_key(self, key: RideKey) -> bytes:
+        return self._rides.public_key(key)
+
+    async def sign_ride(self, key: RideKey, message: bytes) -> bytes:
+        return self._rides.sign(key, message)
+
     async def seal(self, plaintext: bytes, context: bytes) -> bytes:
         number = max(self._ring.data)
         nonce = os.urandom(NONCE_LEN)
@@ -73,6 +92,12 @@ class SoftwareHsm:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    def _rsa(self, name: str) -> RSAPrivateKey:
+        key = self._ring.rsa.get(name)
+        if key is None:
+            raise KeyNotFound(f"no RSA key for {name!r}")
+        return key
 
     def _endpoint(self, name: str) -> sm2.PrivateKey:
         key = self._ring.endpoints.get(name)

@@ -6,6 +6,7 @@ The folder holds::
     passphrase      of the key file
     keys.json       the city's keys: card master keys, the platform's signing key
     partner.key     the integrator's SM2 private key, in hex
+    app.key         the merchant's RSA private key at the open gateway, PEM
     tongka.toml     settings with which every `tongka` command works on this city
     postgres/       the database
     sandbox.json    for integrators; written anew whenever the sandbox is ready to serve
@@ -28,8 +29,9 @@ from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
 from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
-from tongka.sandbox import linkage_city, plan
+from tongka.sandbox import linkage_city, plan, riding_city
 from tongka.sandbox.card.image import CardImage
+from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
 from tongka.shell import open_system
 from tongka.store import cards, parties
@@ -38,7 +40,8 @@ from tongka.store.migrate import upgrade
 from tongka.system import System
 
 OWNER_ONLY = 0o600
-ENDPOINTS = ("huzhou",)
+ENDPOINTS = ("huzhou", "gates")
+GATEWAYS = ("alipay",)
 DISCOVERY = "sandbox.json"
 
 SWEEP_S = 5
@@ -52,6 +55,7 @@ class City:
     Attributes:
         seed: 32 bytes, which everything made up in this city comes from.
         cards: as they left the factory, whatever has happened to them since.
+        riding: the merchant at the open gateway, and the riders as the city was made.
 
     """
 
@@ -60,6 +64,7 @@ class City:
     partner_key: sm2.PrivateKey
     seed: bytes
     cards: tuple[CardImage, ...]
+    riding: Riding
 
 
 @asynccontextmanager
@@ -74,9 +79,11 @@ async def open_city(folder: Path, host: str, port: int, clock: Callable[[], date
     with _alone(folder):
         wanted, partner_key, seed, images = _files(folder, host, port)
         await _rows(wanted, partner_key, images, clock())
+        riding = Riding(_once(folder / "app.key", riding_city.new_app_key), riding_city.users(seed))
     async with open_system(wanted, clock) as system:
         await linkage_city.furnish(system, seed, images)
-        yield City(folder, system, partner_key, seed, images)
+        await riding_city.furnish(system, riding)
+        yield City(folder, system, partner_key, seed, images, riding)
 
 
 def _made(folder: Path) -> Path:
@@ -120,6 +127,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
         city=settings.City(sweep_s=SWEEP_S),
         payments=settings.Payments(institution="simulator", ask_again_s=SWEEP_S),
+        rides=settings.Rides(timestamp_window_s=0),
     )
 
 
@@ -127,7 +135,11 @@ def _ring(path: Path, passphrase: bytes) -> KeyRing:
     if not path.exists():
         ring = KeyRing.generate(PROFILES.values(), secrets.token_bytes, endpoints=ENDPOINTS)
         write_keyfile(path, ring, passphrase, sandbox=True)
-    return read_keyfile(path, passphrase)[0]
+    ring = read_keyfile(path, passphrase)[0]
+    whole = ring.completed(secrets.token_bytes, ENDPOINTS, GATEWAYS)
+    if whole is not ring:  # new, or made by a version that knew fewer interfaces
+        write_keyfile(path, whole, passphrase, sandbox=True)
+    return whole
 
 
 def _toml(wanted: Settings) -> str:
@@ -148,6 +160,9 @@ sweep_s = {wanted.city.sweep_s}
 [payments]
 institution = "{wanted.payments.institution}"
 ask_again_s = {wanted.payments.ask_again_s}
+
+[rides]
+timestamp_window_s = {wanted.rides.timestamp_window_s}
 """
 
 

@@ -23,7 +23,7 @@ def routes(institution: SimulatedInstitution) -> list[BaseRoute]:
 
     async def payments(request: Request) -> JSONResponse:
         try:
-            wanted = msgspec.json.decode(await _body(request), type=Behave)
+            wanted = msgspec.json.decode(await small_body(request), type=Behave)
         except msgspec.MsgspecError as wrong:
             return JSONResponse({"error": str(wrong)}, status_code=400)
         await institution.behave(wanted.behaviour, wanted.payment_order)
@@ -32,7 +32,7 @@ def routes(institution: SimulatedInstitution) -> list[BaseRoute]:
     return [Route("/payments", payments, methods=["POST"])]
 
 
-async def _body(request: Request) -> bytes:
+async def small_body(request: Request) -> bytes:
     """The body; what is too long is cut, and then not JSON."""
     body = b""
     async for chunk in request.stream():

@@ -4,11 +4,8 @@ The sandbox issues with it, and tests, fuzzer and benchmarks make their codes wi
 any code that its key list verifies: production has its keys in a HSM and never builds one.
 """
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-
-from coincurve import PrivateKey as Secp256k1Secret
 
 from tongka.code.issue import (
     Signer,
@@ -24,7 +21,8 @@ from tongka.code.issue import (
 from tongka.code.keys import MASTER_KEYS, MasterKey, MasterKeys
 from tongka.code.layout import Algorithm, Certificate, Credential, MinistryCode
 from tongka.crypto import sm2
-from tongka.crypto.ecdsa import secp192k1_public_key
+from tongka.keys import RideKey, RideKeyKind
+from tongka.keys.rides import RideSecrets
 
 UPPER_HALF: Final = frozenset(range(MASTER_KEYS // 2, MASTER_KEYS))
 """Key ids to sign with SM2 where both algorithms are wanted."""
@@ -46,39 +44,36 @@ class Mint:
     seed: bytes = field(repr=False)
     sm2_key_ids: frozenset[int] = frozenset()
 
-    def _secret(self, role: str, size: int = 32) -> bytes:
-        return hashlib.shake_256(self.seed + role.encode()).digest(size)
+    @property
+    def secrets(self) -> RideSecrets:
+        return RideSecrets(self.seed)
 
-    def _sm2(self, role: str) -> sm2.PrivateKey:
-        """Below the order of the curve, whatever the hash says."""
-        return sm2.PrivateKey(b"\x00" + self._secret(role, 31))
+    def _sm2(self, kind: RideKeyKind, name: str = "") -> sm2.PrivateKey:
+        return self.secrets.sm2(RideKey(kind, name))
 
     def user_secret(self, user_id: str) -> bytes:
-        return b"\x00" + self._secret("user " + user_id, 23)
-
-    def _master(self, key_id: int) -> str:
-        return f"master {key_id}"
+        return self.secrets.secret(RideKey(RideKeyKind.USER, user_id))
 
     def keys(self) -> MasterKeys:
         """What gates get."""
         masters = {key_id: MasterKey(self._master_point(key_id)) for key_id in range(MASTER_KEYS)}
-        return MasterKeys(masters, {CA_INDEX: MasterKey(self._sm2("ca").public_key.compressed)})
+        return MasterKeys(masters, {CA_INDEX: MasterKey(self._sm2(RideKeyKind.AUTHORITY).public_key.compressed)})
 
     def _master_point(self, key_id: int) -> bytes:
         if key_id in self.sm2_key_ids:
-            return self._sm2(self._master(key_id)).public_key.compressed
-        return Secp256k1Secret(self._secret(self._master(key_id))).public_key.format()
+            return self._sm2(RideKeyKind.MASTER, str(key_id)).public_key.compressed
+        return self.secrets.public_key(RideKey(RideKeyKind.MASTER, str(key_id)))
 
     def credential(self, user_id: str, now: int, **changes: Any) -> Credential:
         """A user's, with everything a ride needs; `changes` are fields of `Credential`."""
-        key = secp192k1_public_key(self.user_secret(user_id))
+        key = self.secrets.public_key(RideKey(RideKeyKind.USER, user_id))
         usual = Credential(user_id=user_id, expires_at=now + AUTHORISED_FOR_S, limit_fen=2000, user_key=key)
         return replace(usual, **changes)
 
     def master_signer(self, key_id: int) -> Signer:
         if key_id in self.sm2_key_ids:
-            return sm2_der_signer(self._sm2(self._master(key_id)))
-        return secp256k1_signer(self._secret(self._master(key_id)))
+            return sm2_der_signer(self._sm2(RideKeyKind.MASTER, str(key_id)))
+        return secp256k1_signer(self.secrets.secret(RideKey(RideKeyKind.MASTER, str(key_id))))
 
     def user_signer(self, user_id: str) -> Signer:
         return secp192k1_signer(self.user_secret(user_id))
@@ -97,10 +92,10 @@ class Mint:
             issuer=bytes.fromhex("03105840"),
             expires=bytes.fromhex("1299"),
             serial=bytes.fromhex("000001"),
-            key=self._sm2("issuer").public_key.compressed,
+            key=self._sm2(RideKeyKind.ISSUER).public_key.compressed,
             signature=bytes(sm2.SIGNATURE_LEN),
         )
-        return sign_certificate(replace(usual, **changes), sm2_signer(self._sm2("ca")))
+        return sign_certificate(replace(usual, **changes), sm2_signer(self._sm2(RideKeyKind.AUTHORITY)))
 
     def ministry_code(self, user_id: str, generated: int, **changes: Any) -> bytes:
         """A ministry code; `changes` are fields of `MinistryCode`."""
@@ -113,7 +108,7 @@ class Mint:
             platform=bytes.fromhex("03105840"),
             account_type=0,
             limit_fen=2000,
-            user_key=self._sm2("ministry user " + user_id).public_key.compressed,
+            user_key=self._sm2(RideKeyKind.MINISTRY_USER, user_id).public_key.compressed,
             expires_at=generated + AUTHORISED_FOR_S,
             valid_s=600,
             issuer_signature=bytes(sm2.SIGNATURE_LEN),
@@ -124,7 +119,7 @@ class Mint:
         return make_ministry_code(contents, issuer=self.issuer_signer(), user=self.ministry_user_signer(user_id))
 
     def issuer_signer(self) -> Signer:
-        return sm2_signer(self._sm2("issuer"))
+        return sm2_signer(self._sm2(RideKeyKind.ISSUER))
 
     def ministry_user_signer(self, user_id: str) -> Signer:
-        return sm2_signer(self._sm2("ministry user " + user_id))
+        return sm2_signer(self._sm2(RideKeyKind.MINISTRY_USER, user_id))

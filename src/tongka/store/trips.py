@@ -89,10 +89,12 @@ class SeenTap:
 
 _MAKE = """
 WITH moved AS (
-    INSERT INTO rider_spending (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service, last_end)
+    INSERT INTO rider_spending (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service,
+                                last_end)
     VALUES ($1, $2, $3, 1, $5, $6, $7, $8, $9)
     ON CONFLICT (user_id, card_type, card_no) DO UPDATE SET
-        version = rider_spending.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8, last_end = $9
+        version = rider_spending.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8,
+        last_end = $9
     WHERE rider_spending.version = $4
     RETURNING user_id, card_type, card_no
 ), made AS (

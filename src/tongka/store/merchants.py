@@ -1,0 +1,59 @@
+"""Merchants' applications at the open gateway, and who may be paid by their trades."""
+
+from dataclasses import dataclass
+
+from tongka.store.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantApp:
+    """One application.
+
+    Attributes:
+        public_key: RSA, SubjectPublicKeyInfo in DER.
+        seller: the login name that is paid when a trade names none.
+        contracted: false: every method is refused (NO_RIGHT).
+
+    """
+
+    app_id: str
+    name: str
+    public_key: bytes
+    seller: str
+    contracted: bool = True
+    active: bool = True
+
+
+_NAMES = "app_id, name, public_key, seller, contracted, active"
+
+_ADD = f"""
+WITH app AS (
+    INSERT INTO merchant_app ({_NAMES}) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (app_id) DO UPDATE SET name = excluded.name, public_key = excluded.public_key, seller = excluded.seller,
+        contracted = excluded.contracted, active = excluded.active
+)
+INSERT INTO seller (app_id, login_name) VALUES ($1, $4) ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own constants
+
+
+async def add(database: Database, app: MerchantApp) -> None:
+    """Add an application, or change it; its seller may be paid from now on."""
+    await database.execute(_ADD, app.app_id, app.name, app.public_key, app.seller, app.contracted, app.active)
+
+
+async def add_seller(database: Database, app_id: str, login_name: str) -> None:
+    """Let trades of an application pay somebody else too."""
+    await database.execute(
+        "INSERT INTO seller (app_id, login_name) VALUES ($1, $2) ON CONFLICT DO NOTHING", app_id, login_name
+    )
+
+
+async def find(database: Database, app_id: str) -> MerchantApp | None:
+    row = await database.read_row(f"SELECT {_NAMES} FROM merchant_app WHERE app_id = $1", app_id)  # noqa: S608
+    return MerchantApp(*row) if row else None
+
+
+async def sellers(database: Database, app_id: str) -> frozenset[str]:
+    """Who may be paid by an application's trades."""
+    rows = await database.read("SELECT login_name FROM seller WHERE app_id = $1", app_id)
+    return frozenset(row["login_name"] for row in rows)
