@@ -42,6 +42,7 @@ UNSAFE = [
     ("database.url", {"database": {"url": "postgresql://tongka@db.example/tongka?sslmode=prefer"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@/tongka?host=/run,db.example"}}),
     ("payments.institution", {"payments": {"institution": "simulator"}}),
+    ("pages.redirects", {"pages": {"ticket_key_file": "/etc/tongka/pages.key"}}),
     ("log.level", {"log": {"level": "debug"}}),
 ]
 

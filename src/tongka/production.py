@@ -54,6 +54,10 @@ PRODUCTION = (
         "database.url: the connection crosses a network in the clear; add ?sslmode=verify-full",
     ),
     Check(
+        lambda s: not s.pages.ticket_key_file or bool(s.pages.redirects),
+        "pages.redirects: the agreement page would lead anywhere; name the origins that it may go back to",
+    ),
+    Check(
         lambda s: s.payments.institution != "simulator",
         "payments.institution: the simulator pays nobody; name the real institution, or none",
     ),

@@ -163,6 +163,21 @@ class Rides(_Section, frozen=True):
     ] = 600
 
 
+class Pages(_Section, frozen=True):
+    """The pages that riders see: agreement and code."""
+
+    ticket_key_file: Annotated[
+        str, Meta(description="32 bytes or more as hex, shared with the app that opens the pages; empty: no pages")
+    ] = ""
+    redirects: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="origins that the agreement page may go back to, as https://app.example; production needs them"
+        ),
+    ] = ()
+    refresh_s: Annotated[int, Meta(description="after which the code page shows a fresh code", ge=1, le=300)] = 60
+
+
 class Log(_Section, frozen=True):
     """What the processes write to standard error."""
 
@@ -184,6 +199,7 @@ class Settings(_Section, frozen=True):
     city: City = City()
     payments: Payments = Payments()
     merchant: Merchant = Merchant()
+    pages: Pages = Pages()
     rides: Rides = Rides()
     log: Log = Log()
 

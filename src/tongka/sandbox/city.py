@@ -7,6 +7,8 @@ The folder holds::
     keys.json       the city's keys: card master keys, the platform's signing key
     partner.key     the integrator's SM2 private key, in hex
     app.key         the merchant's RSA private key at the open gateway, PEM
+    gateway.pub     the RSA key that the gateway's answers verify with, PEM
+    pages.key       the secret that opens riders' pages, in hex
     tongka.toml     settings with which every `tongka` command works on this city
     postgres/       the database
     sandbox.json    for integrators; written anew whenever the sandbox is ready to serve
@@ -29,7 +31,7 @@ from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
 from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
-from tongka.sandbox import linkage_city, plan, riding_city
+from tongka.sandbox import linkage_city, merchant_city, plan, riding_city
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
@@ -46,6 +48,12 @@ DISCOVERY = "sandbox.json"
 
 SWEEP_S = 5
 """A trial should not wait half a minute for the worker."""
+
+
+PATIENCE_S = 10
+"""Nobody wants to wait for gates that no one drives."""
+
+GATEWAY_PUB = "gateway.pub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,10 @@ async def open_city(folder: Path, host: str, port: int, clock: Callable[[], date
         await _rows(wanted, partner_key, images, clock())
         riding = Riding(_once(folder / "app.key", riding_city.new_app_key), riding_city.users(seed))
     async with open_system(wanted, clock) as system:
+        write_whole(folder / GATEWAY_PUB, await riding_city.gateway_key_pem(system))
         await linkage_city.furnish(system, seed, images)
         await riding_city.furnish(system, riding)
+        await merchant_city.furnish(system, seed)
         yield City(folder, system, partner_key, seed, images, riding)
 
 
@@ -96,6 +106,7 @@ def _made(folder: Path) -> Path:
 def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey, bytes, tuple[CardImage, ...]]:
     seed = bytes.fromhex(_once(folder / "seed", lambda: secrets.token_hex(32)))
     passphrase = _once(folder / "passphrase", lambda: secrets.token_hex(16))
+    _once(folder / "pages.key", lambda: secrets.token_hex(32))
     partner_key = sm2.PrivateKey(
         bytes.fromhex(_once(folder / "partner.key", lambda: sm2.generate().secret_bytes().hex().upper()))
     )
@@ -128,6 +139,14 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         city=settings.City(sweep_s=SWEEP_S),
         payments=settings.Payments(institution="simulator", ask_again_s=SWEEP_S),
         rides=settings.Rides(timestamp_window_s=0),
+        merchant=settings.Merchant(
+            gateway=f"http://{f'[{host}]' if ':' in host else host}:{port}{riding_city.GATEWAY_PATH}",
+            app_id=riding_city.APP_ID,
+            app_key_file=str(folder / "app.key"),
+            alipay_key_file=str(folder / GATEWAY_PUB),
+            patience_s=PATIENCE_S,
+        ),
+        pages=settings.Pages(ticket_key_file=str(folder / "pages.key")),
     )
 
 
@@ -163,6 +182,16 @@ ask_again_s = {wanted.payments.ask_again_s}
 
 [rides]
 timestamp_window_s = {wanted.rides.timestamp_window_s}
+
+[merchant]
+gateway = {_quoted(wanted.merchant.gateway)}
+app_id = {_quoted(wanted.merchant.app_id)}
+app_key_file = {_quoted(wanted.merchant.app_key_file)}
+alipay_key_file = {_quoted(wanted.merchant.alipay_key_file)}
+patience_s = {wanted.merchant.patience_s}
+
+[pages]
+ticket_key_file = {_quoted(wanted.pages.ticket_key_file)}
 """
 
 

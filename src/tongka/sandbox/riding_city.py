@@ -36,6 +36,7 @@ PREPAID_CARD_TYPE: Final = "GJ330501"
 ENTRY_PAGE: Final = "/p/f/public_transit/card_entry.html"
 ISSUE_PATH: Final = "/sandbox/ride-codes"
 GATEWAY_KEY: Final = "alipay"
+GATEWAY_PATH: Final = "/gateway.do"
 
 BALANCES_FEN: Final = (50_000,) * 10 + (10_000, 5_000, 1_000, 350, 100, 0)
 """Of the riders, in their order."""
@@ -88,17 +89,22 @@ async def furnish(system: System, riding: Riding) -> None:
     await riders.sign_agreement(database, list(riding.users), PLAIN_CARD_TYPE, now)
 
 
+async def gateway_key_pem(system: System) -> str:
+    """The key that the gateway's answers verify with."""
+    key = load_der_public_key(await system.hsm.rsa_public_key(GATEWAY_KEY))
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 async def sections(system: System, riding: Riding, base_url: str) -> dict[str, Any]:
     """`alipay` and `ride` of sandbox.json."""
     keys = await ride_keys.key_list(system, system.clock())
     authority = keys.authorities[ride_keys.CA_INDEX].public_key
-    gateway_key = load_der_public_key(await system.hsm.rsa_public_key(GATEWAY_KEY))
     return {
         "alipay": {
-            "gateway": f"{base_url}/gateway.do",
+            "gateway": f"{base_url}{GATEWAY_PATH}",
             "app_id": APP_ID,
             "app_private_key": riding.app_key + "\n",
-            "alipay_public_key": gateway_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+            "alipay_public_key": await gateway_key_pem(system),
             "seller_login_name": SELLER,
             "card_type": CARD_TYPE,
             "users": [{"user_id": user, "balance_fen": fen} for user, fen in riding.users.items()],
