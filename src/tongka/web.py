@@ -16,7 +16,7 @@ from tongka.partners.alipay import pages as rider_pages
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
-from tongka.sandbox import controls, ride_codes
+from tongka.sandbox import controls, ride_codes, trips
 from tongka.system import System
 
 
@@ -46,7 +46,12 @@ def _routes(system: System) -> list[BaseRoute]:
         Route("/health", _health(system)),
     ]
     if isinstance(system.payments, SimulatedInstitution):
-        routes.append(Mount("/sandbox", routes=[*controls.routes(system.payments), *ride_codes.routes(system)]))
+        routes.append(
+            Mount(
+                "/sandbox",
+                routes=[*controls.routes(system.payments), *ride_codes.routes(system), *trips.routes(system)],
+            )
+        )
     return routes
 
 

@@ -20,7 +20,8 @@ class SimulatedGate:
 
     Attributes:
         fare_fen: compared with a code's limit; 0 where it is known at the exit only.
-        journal: records in the order in which they were written; the first has serial 1.
+        journal: records in the order in which they were written.
+        first: the serial of the first of them.
         uploaded: how many of them the merchant has said that he has.
 
     """
@@ -34,7 +35,12 @@ class SimulatedGate:
     fare_fen: int = 0
     seen: MutableSet[bytes] = field(default_factory=set)
     journal: list[str] = field(default_factory=list)
+    first: int = 1
     uploaded: int = 0
+
+    async def join(self, http: httpx.AsyncClient, url: str) -> None:
+        """Go on where the journal that the merchant has ends; for a gate that has written nothing yet."""
+        self.first = (await self._ask(http, "GET", url))["next"]
 
     def show(self, code: bytes) -> Passage:
         """A phone shows a code.
@@ -64,16 +70,18 @@ class SimulatedGate:
         while True:
             part = self.journal[self.uploaded : self.uploaded + UPLOAD_AT_ONCE]
             rest = self.uploaded + len(part) < len(self.journal)
-            body = {"first": self.uploaded + 1, "records": part}
-            answer = await self._post(http, url, body if rest else body | {"complete_to": self.clock() - 1})
+            body = {"first": self.first + self.uploaded, "records": part}
+            answer = await self._ask(http, "POST", url, body if rest else body | {"complete_to": self.clock() - 1})
             new += answer["stored"]
-            self.uploaded = answer["next"] - 1
+            self.uploaded = answer["next"] - self.first
             if not rest:
                 return new
 
-    async def _post(self, http: httpx.AsyncClient, url: str, body: dict[str, object]) -> dict[str, int]:
+    async def _ask(
+        self, http: httpx.AsyncClient, method: str, url: str, body: dict[str, object] | None = None
+    ) -> dict[str, int]:
         try:
-            answer = await http.post(url, json=body, headers={"authorization": f"Bearer {self.token}"})
+            answer = await http.request(method, url, json=body, headers={"authorization": f"Bearer {self.token}"})
         except httpx.TransportError as error:
             raise Failed(f"{url}: the merchant does not answer ({error})") from error
         if answer.is_server_error:
