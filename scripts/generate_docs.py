@@ -24,7 +24,7 @@ EMPTY_OPTIONS = re.compile(r"^\*\*Options\*\*:\n+(?=\*\*|#|\Z)", re.MULTILINE)
 
 def command_line() -> str:
     """Every command with its arguments and options, as `--help` tells them."""
-    for name in [name for name in cli.GROUPS if find_spec(f"tongka.cli.{name}") is None]:
+    for name in [name for name in cli.GROUPS if find_spec(cli.module_of(name)) is None]:
         del cli.GROUPS[name]
     root = get_command(cli.main)
     page = get_docs_for_click(obj=root, ctx=root.context_class(root), name="tongka", title="The command line")

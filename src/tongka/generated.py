@@ -7,6 +7,10 @@ A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
+from msgspec import NODEFAULT, Struct, structs
+
+from tongka.wire import expectations
+
 
 def refresh(page: str, blocks: Mapping[str, Callable[[], str]]) -> str:
     """The page with every generated part written anew.
@@ -28,6 +32,20 @@ def refresh(page: str, blocks: Mapping[str, Callable[[], str]]) -> str:
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def fields(kind: type[Struct]) -> str:
+    """The fields of a message as its partner spells them, and what each expects."""
+    expected = expectations(kind)
+    rows = (
+        (f"`{field.encode_name}`", "Y" if _required(field) else "", expected[field.encode_name])
+        for field in structs.fields(kind)
+    )
+    return table(("Field", "Required", "Expected"), rows)
+
+
+def _required(field: structs.FieldInfo) -> bool:
+    return field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
 def _missing(name: str) -> NoReturn:

@@ -14,13 +14,21 @@ GROUPS: dict[str, str] = {
     "partner": "institutions, merchants, terminals and the other parties that may speak to us",
     "gate": "ride codes at a gate: verify, show; the merchant's gates",
     "merchant": "fare tables, trips and their trades",
+    "channel": "channels of the OneCard API: their keys, addresses and limits",
+    "prepaid": "prepaid accounts of merchants: open, supply, list, statement",
+    "recharge-card": "recharge cards: issue, activate, list, expire",
+    "group-card": "group cards: import what companies allot, list",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",
     "config": "the settings: check, show",
     "demo": "a day in a city, from the first card sold to the books checked",
 }
-"""Name → one line of help. A name's commands are `app` in `tongka.cli.<name>`."""
+"""Name → one line of help. A name's commands are `app` of the module that `module_of` names."""
+
+
+def module_of(name: str) -> str:
+    return f"tongka.cli.{name.replace('-', '_')}"
 
 
 class _Lazy(typer.core.TyperGroup):
@@ -32,7 +40,7 @@ class _Lazy(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the base class asks for it
         if cmd_name not in GROUPS:
             return None
-        command = get_command(import_module(f"tongka.cli.{cmd_name}").app)
+        command = get_command(import_module(module_of(cmd_name)).app)
         command.name, command.help = cmd_name, command.help or GROUPS[cmd_name]
         command.short_help = GROUPS[cmd_name]
         return command

@@ -1,6 +1,7 @@
 """What the commands share: the settings option, an open database, errors as one line, output for machines."""
 
 import asyncio
+import getpass
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -11,10 +12,16 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 
+from tongka.days import business_date
 from tongka.errors import TongkaError
+from tongka.money import format_yuan
 from tongka.settings import Settings, load
+from tongka.shell import open_system
 from tongka.store.db import Database, open_database
+from tongka.store.stamp import Stamp
+from tongka.system import System
 
 ERROR = 2
 """Exit code when a command could not do its work; 1 is for what it found."""
@@ -47,6 +54,19 @@ async def database_of(config: Path | None) -> AsyncIterator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def system_of(config: Path | None) -> AsyncIterator[System]:
+    """The whole system that the settings name, keys included, closed at the end."""
+    async with open_system(settings_of(config)) as system:
+        yield system
+
+
+def stamp_of(system: System) -> Stamp:
+    """A change made by somebody at a keyboard, now."""
+    at = system.clock()
+    return Stamp(at, business_date(at, system.settings.city.cut), f"cli:{getpass.getuser()}")
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; what the platform says no with becomes its text and exit code 2."""
     try:
@@ -65,3 +85,23 @@ def complain(error: TongkaError) -> None:
 def print_json(value: Any) -> None:
     """Dataclasses, dates and enums included."""
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_rows(rows: list[dict[str, object]], *, as_json: bool) -> None:
+    """A table with the amounts in yuan, or JSON with them in fen."""
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    for name in rows[0] if rows else ("nothing",):
+        fen = name.endswith("_fen")
+        table.add_column(name.removesuffix("_fen"), justify="right" if fen else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(name, value) for name, value in row.items()))
+    console.print(table)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)

@@ -5,12 +5,20 @@ from typing import Annotated
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, complaints, console, database_of, print_json, run, settings_of
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    complaints,
+    console,
+    database_of,
+    print_json,
+    print_rows,
+    run,
+    settings_of,
+)
 from tongka.days import ZONE, business_date
 from tongka.errors import Refused
-from tongka.money import format_yuan
 from tongka.store import ledger, ledger_checks
 from tongka.store.ledger_checks import CHECKS, Finding
 
@@ -60,7 +68,7 @@ def balance(
             found = await ledger.balances(database) if account is None else [await ledger.balance(database, account)]
             return [_balance_row(one) for one in found]
 
-    _print(run(work()), as_json=as_json)
+    print_rows(run(work()), as_json=as_json)
 
 
 @app.command()
@@ -83,7 +91,7 @@ def statement(
         print_json(lines)
         return
     shown = ("id", "business_date", "kind", "reason", "card_no", "order_no", "other", "debit_fen", "credit_fen")
-    _print([{name: getattr(line, name) for name in shown} for line in lines], as_json=False)
+    print_rows([{name: getattr(line, name) for name in shown} for line in lines], as_json=False)
 
 
 @app.command("roll-up")
@@ -111,23 +119,3 @@ def _balance_row(one: ledger.Balance) -> dict[str, object]:
         "balance_fen": one.balance_fen,
         "available_fen": one.available_fen,
     }
-
-
-def _print(rows: list[dict[str, object]], *, as_json: bool) -> None:
-    """A table with the amounts in yuan, or JSON with them in fen."""
-    if as_json:
-        print_json(rows)
-        return
-    table = Table()
-    for name in rows[0] if rows else ("nothing",):
-        fen = name.endswith("_fen")
-        table.add_column(name.removesuffix("_fen"), justify="right" if fen else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(name, value) for name, value in row.items()))
-    console.print(table)
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)

@@ -4,15 +4,18 @@ The password is shown first and unlocks the card for one domain and some minutes
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from tongka.journeys import passwords
+from tongka.journeys.allotments import Line, Mistake
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import AllotmentExceeded, NotUnlocked, PasswordTooWeak
 from tongka.journeys.supply import Load, load_card
 from tongka.store import group_cards
-from tongka.store.group_cards import GroupCard
+from tongka.store.group_cards import Allotment, Batch, GroupCard
+from tongka.store.stamp import Stamp
 from tongka.system import System
 
 UNLOCKED_FOR = timedelta(minutes=10)
@@ -46,6 +49,30 @@ async def change_password(call: Call, domain: str, card_no: str, old: str, new: 
     ):
         raise passwords.wrong()
     return await call.seal(call.outcome())
+
+
+# --- a company's list -------------------------------------------------------------------------------------------------
+
+
+async def mistakes(system: System, company: str, lines: Sequence[Line]) -> list[Mistake]:
+    """Cards that can't be allotted to: not on our books, or another company's."""
+    numbers = [line.card_no for line in lines]
+    missing = await group_cards.unknown(system.database, numbers)
+    owners = await group_cards.companies_of(system.database, numbers)
+    return [
+        *(Mistake(0, f"card {number} is not on our books") for number in missing),
+        *(Mistake(0, f"card {number} is {owner}'s") for number, owner in owners.items() if owner != company),
+    ]
+
+
+async def allot(
+    system: System, company: str, batch: str, lines: Sequence[Line], *, paid_into: int, stamp: Stamp
+) -> int:
+    """Add a list's amounts, all or none; how many were new. A card that has a password keeps it."""
+    hashed = await passwords.hasher(system)
+    allotments = [Allotment(line.card_no, line.amount_fen, hashed(line.password, line.card_no)) for line in lines]
+    whole = Batch(name=batch, company=company, allotments=allotments, paid_into=paid_into)
+    return await group_cards.allot(system.database, whole, stamp)
 
 
 async def digest(system: System, card_no: str, password: str) -> bytes:

@@ -6,7 +6,7 @@ wrong ones a right one is refused too.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NoReturn
 
@@ -24,9 +24,18 @@ PASSWORD_MIN, PASSWORD_MAX = 6, 16
 RUNS = ("01234567890", "abcdefghijklmnopqrstuvwxyz")
 
 
+Hasher = Callable[[str, str], bytes]
+
+
 async def digest(system: System, password: str, of: str = "") -> bytes:
     """The keyed hash of a password; `of` is what it belongs to, where one may be used for several."""
-    return hmac.digest(await _key(system), f"{of}\0{password}".encode(), hashlib.sha256)
+    return (await hasher(system))(password, of)
+
+
+async def hasher(system: System) -> Hasher:
+    """`digest` for many: (password, what it belongs to) → keyed hash."""
+    key = await _key(system)
+    return lambda password, of: hmac.digest(key, f"{of}\0{password}".encode(), hashlib.sha256)
 
 
 async def _key(system: System) -> bytes:

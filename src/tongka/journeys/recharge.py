@@ -1,16 +1,60 @@
 """Recharge cards (充值卡): a printed password pays for one top-up, whole."""
 
-from dataclasses import replace
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 
 from tongka.days import business_date
+from tongka.errors import Malformed
 from tongka.journeys import passwords
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import PasswordWrong, UsedWhole
 from tongka.journeys.supply import Load, load_card
 from tongka.store import orders, recharge_cards
-from tongka.store.recharge_cards import RechargeCard
+from tongka.store.recharge_cards import NewCard, RechargeCard
 from tongka.store.stamp import Stamp
 from tongka.system import System
+
+PASSWORD_DIGITS = 16
+SERIAL_DIGITS = 6
+BATCH_MAX = 10**SERIAL_DIGITS
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What is printed on a card. The password exists nowhere else."""
+
+    serial: str
+    password: str = field(repr=False)
+
+
+def draw(system: System, batch: str, number: int) -> list[Printed]:
+    """Serials and random passwords for a batch.
+
+    Raises:
+        Malformed: a batch has 1 to 16 capital letters and digits, and at most a million cards.
+
+    """
+    if not re.fullmatch(r"[A-Z0-9]{1,16}", batch):
+        raise Malformed("batch", "a batch is named with 1 to 16 capital letters and digits")
+    if not 1 <= number <= BATCH_MAX:
+        raise Malformed("count", f"a batch has 1 to {BATCH_MAX} cards")
+    return [Printed(f"{batch}{n:0{SERIAL_DIGITS}}", _password(system)) for n in range(number)]
+
+
+def _password(system: System) -> str:
+    """16 digits, each number as likely as any other but for one part in 2⁷⁴."""
+    return f"{int.from_bytes(system.random(16), 'big') % 10**PASSWORD_DIGITS:0{PASSWORD_DIGITS}}"
+
+
+async def issue(
+    system: System, batch: str, printed: Sequence[Printed], amount_fen: int, *, expires_on: date, stamp: Stamp
+) -> None:
+    """Put a batch on the books; its passwords are kept as keyed hashes."""
+    hashed = await passwords.hasher(system)
+    cards = [NewCard(one.serial, hashed(one.password, ""), amount_fen) for one in printed]
+    await recharge_cards.issue(system.database, batch, cards, expires_on, stamp)
 
 
 async def check(call: Call, domain: str, password: str) -> bytes:

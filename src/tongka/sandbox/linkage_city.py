@@ -7,10 +7,12 @@ each sandbox.json although the platform keeps only their hashes.
 import hashlib
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from tongka.days import business_date
+from tongka.errors import RepeatedWithOtherContents
 from tongka.journeys import group, passwords
 from tongka.ledger import Account
 from tongka.partners.linkage.channels import key_context
@@ -99,7 +101,8 @@ async def _recharge_cards(system: System, seed: bytes, stamp: Stamp) -> None:
         NewCard(f"{RECHARGE_BATCH}{n:06d}", await passwords.digest(system, password), amount)
         for n, (password, amount) in enumerate(recharge_passwords(seed))
     ]
-    await recharge_cards.issue(system.database, RECHARGE_BATCH, cards, EXPIRES_ON, stamp)
+    with suppress(RepeatedWithOtherContents):  # issued when the city was made
+        await recharge_cards.issue(system.database, RECHARGE_BATCH, cards, EXPIRES_ON, stamp)
     serials = (cards[0].serial, cards[-1].serial)
     await recharge_cards.activate(system.database, RECHARGE_BATCH, serials, Account.OPENING_BALANCES, stamp)
 

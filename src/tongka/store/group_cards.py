@@ -124,6 +124,22 @@ async def allot(database: Database, batch: Batch, stamp: Stamp) -> int:
     return made
 
 
+async def unknown(database: Database, numbers: Sequence[str]) -> list[str]:
+    """Those that are no cards on our books."""
+    rows = await database.read(
+        "SELECT number FROM unnest($1::text[]) AS number WHERE NOT EXISTS (SELECT FROM card WHERE card_no = number)"
+        " ORDER BY number",
+        list(numbers),
+    )
+    return [row["number"] for row in rows]
+
+
+async def companies_of(database: Database, numbers: Sequence[str]) -> dict[str, str]:
+    """The company of each of these cards that has one."""
+    rows = await database.read("SELECT card_no, company FROM group_card WHERE card_no = ANY ($1)", list(numbers))
+    return {row["card_no"]: row["company"] for row in rows}
+
+
 async def unlock(database: Database, card_no: str, domain: str, until: datetime, stamp: Stamp) -> None:
     """The password was shown: supplies over this domain may draw until a moment."""
     await database.execute(_UNLOCK, card_no, domain, until, stamp.at, stamp.actor)

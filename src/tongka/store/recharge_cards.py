@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from tongka.errors import Busy, RepeatedWithOtherContents
 from tongka.ledger import Account
 from tongka.store.db import Database
 from tongka.store.stamp import Stamp
@@ -61,12 +62,10 @@ WITH issued AS (
     INSERT INTO recharge_card (serial, batch, digest, amount_fen, expires_on, issued_at)
     SELECT serial, $4, digest, amount_fen, $5, $6
     FROM unnest($1::text[], $2::bytea[], $3::bigint[]) AS new (serial, digest, amount_fen)
-    ON CONFLICT (serial) DO NOTHING RETURNING amount_fen
-), audited AS (
-    INSERT INTO audit (at, actor, action, subject, detail)
-    SELECT $6, $7, 'issue recharge cards', $4, count(*)::text FROM issued HAVING count(*) > 0
+    RETURNING amount_fen
 )
-SELECT count(*) FROM issued
+INSERT INTO audit (at, actor, action, subject, detail)
+SELECT $6, $7, 'issue recharge cards', $4, count(*) || ' ' || sum(amount_fen) FROM issued
 """
 
 _ACTIVATE = """
@@ -127,15 +126,21 @@ async def page(database: Database, batch: str = "", after: str = "", size: int =
     return [RechargeCard(**dict(row)) for row in rows]
 
 
-async def issue(database: Database, batch: str, cards: Sequence[NewCard], expires_on: date, stamp: Stamp) -> int:
-    """Issue a batch, all or none; how many serials were new.
+async def issue(database: Database, batch: str, cards: Sequence[NewCard], expires_on: date, stamp: Stamp) -> None:
+    """Issue a batch, all or none.
 
     Raises:
-        asyncpg.UniqueViolationError: two cards have the same password; draw others.
+        RepeatedWithOtherContents: the batch was issued before.
+        Busy: two cards have the same password; draw others.
 
     """
     serials, digests, amounts = [c.serial for c in cards], [c.digest for c in cards], [c.amount_fen for c in cards]
-    return int(await database.fetchval(_ISSUE, serials, digests, amounts, batch, expires_on, stamp.at, stamp.actor))
+    try:
+        await database.execute(_ISSUE, serials, digests, amounts, batch, expires_on, stamp.at, stamp.actor)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "recharge_card_digest":
+            raise Busy("two cards drew the same password; issue the batch again") from error
+        raise RepeatedWithOtherContents(f"batch {batch} was issued before; name another") from error
 
 
 async def activate(database: Database, batch: str, serials: tuple[str, str], paid_into: int, stamp: Stamp) -> int:
@@ -154,8 +159,3 @@ async def activate(database: Database, batch: str, serials: tuple[str, str], pai
 async def expire(database: Database, stamp: Stamp, limit: int = 1000) -> int:
     """Take the money off cards whose last day is over; how many there were."""
     return int(await database.fetchval(_EXPIRE, stamp.day, limit, EXPIRED_TO, stamp.at, stamp.day, stamp.actor))
-
-
-def is_clash(error: asyncpg.UniqueViolationError) -> bool:
-    """Whether two cards were given the same password."""
-    return error.constraint_name == "recharge_card_digest"

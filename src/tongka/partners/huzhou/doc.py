@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
-from msgspec import NODEFAULT, Struct, structs
+from msgspec import Struct
 
 from tongka import generated
 from tongka.generated import table
 from tongka.partners.huzhou import codes, messages
 from tongka.partners.huzhou.messages import OPERATIONS, Operation
-from tongka.wire import expectations
 
 LISTS: dict[str, tuple[codes.Row, ...]] = {
     "channels": codes.CHANNELS,
@@ -34,12 +33,12 @@ def operations() -> str:
 
 def envelope() -> str:
     """The fields around a request's `data`."""
-    return _fields(messages.Request)
+    return generated.fields(messages.Request)
 
 
 def fields(operation: Operation) -> str:
     """What an operation is sent and what it answers."""
-    asked = f"### {operation.name}\n\n{operation.clause} {operation.title}\n\n{_fields(operation.request)}"
+    asked = f"### {operation.name}\n\n{operation.clause} {operation.title}\n\n{generated.fields(operation.request)}"
     answered = ", ".join(f"`{name}`" for name in _spellings(operation.answer)) if operation.answer else "no data"
     return f"{asked}\nAnswer: {answered}.\n"
 
@@ -75,19 +74,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def refresh(page: str) -> str:
     """The page with every generated part written anew."""
     return generated.refresh(page, BLOCKS)
-
-
-def _fields(kind: type[Struct]) -> str:
-    expected = expectations(kind)
-    rows = (
-        (f"`{field.encode_name}`", "Y" if _required(field) else "", expected[field.encode_name])
-        for field in structs.fields(kind)
-    )
-    return table(("Field", "Required", "Expected"), rows)
-
-
-def _required(field: structs.FieldInfo) -> bool:
-    return field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
 def _spellings(kind: type[Struct]) -> tuple[str, ...]:

@@ -1,0 +1,98 @@
+"""`tongka prepaid`: merchants' prepaid accounts. Amounts are fen."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    database_of,
+    print_rows,
+    run,
+    stamp_of,
+    system_of,
+)
+from tongka.ledger import Account
+from tongka.store import ledger, prepaid
+from tongka.store.prepaid import Supply
+
+app = typer.Typer(no_args_is_help=True, help="Prepaid accounts of merchants. Amounts are fen.")
+
+MerchantArgument = Annotated[str, typer.Argument(help="The merchant's number (Balunitno).")]
+DomainArgument = Annotated[str, typer.Argument(help="The domain that may use the account.")]
+DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, YYYY-MM-DD.")]
+
+
+@app.command("open")
+def open_account(
+    merchant: MerchantArgument,
+    domain: DomainArgument,
+    low_balance: Annotated[int, typer.Option(min=0, help="Below this its balance is told as low, in fen.")] = 0,
+    config: ConfigOption = None,
+) -> None:
+    """Open a merchant's account; again is harmless."""
+
+    async def work() -> None:
+        async with system_of(config) as system:
+            await prepaid.open_account(system.database, merchant, domain, low_balance, stamp_of(system))
+
+    run(work())
+    console.print(f"merchant {merchant} has a prepaid account of domain {domain}", highlight=False)
+
+
+@app.command()
+def supply(
+    merchant: MerchantArgument,
+    domain: DomainArgument,
+    amount: Annotated[int, typer.Argument(min=1, help="In fen.")],
+    trade_id: Annotated[str, typer.Argument(help="Of the transfer that paid it: the same id adds once.")],
+    config: ConfigOption = None,
+) -> None:
+    """Add money that has arrived at the bank."""
+
+    async def work() -> int:
+        async with system_of(config) as system:
+            wanted = Supply(
+                merchant=merchant, domain=domain, trade_id=trade_id, amount_fen=amount, paid_into=Account.BANK
+            )
+            await prepaid.supply(system.database, wanted, stamp_of(system))
+            return (await prepaid.find(system.database, merchant, domain)).balance_fen
+
+    console.print(f"merchant {merchant} has {run(work())} fen", highlight=False)
+
+
+@app.command("list")
+def list_accounts(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the accounts with their balances, and since when they are low."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(one) for one in await prepaid.every(database)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command()
+def statement(
+    merchant: MerchantArgument,
+    domain: DomainArgument,
+    since: DayArgument,
+    until: DayArgument,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List what came to and went from an account on some business days, both included."""
+
+    async def work() -> list[ledger.Line]:
+        async with database_of(config) as database:
+            account = await prepaid.find(database, merchant, domain)
+            return await ledger.statement(database, account.account, since.date(), until.date())
+
+    shown = ("posted_at", "reason", "card_no", "order_no", "credit_fen", "debit_fen")
+    rows: list[dict[str, object]] = [{name: getattr(line, name) for name in shown} for line in run(work())]
+    print_rows(rows, as_json=as_json)
