@@ -16,7 +16,7 @@ from tongka.cli.common import JsonOption, complaints, console, print_json, run
 from tongka.crypto import sm2
 from tongka.errors import Malformed
 from tongka.money import format_yuan
-from tongka.partners.huzhou.client import CardFront, Identity, Order, Outcome, TopUpInterrupted
+from tongka.partners.huzhou.client import CardFront, Identity, Line, Order, Outcome, TopUpInterrupted
 
 FrontOption = Annotated[
     Path, typer.Option("--front", "-f", help="A sandbox.json, or a JSON file with its section huzhou.")
@@ -112,7 +112,7 @@ def read_order(path: Path) -> Order:
         raise Malformed(str(path), f"not an order file: {wrong}") from wrong
 
 
-def front_of(path: Path) -> CardFront:
+def front_of(path: Path, line: Line | None = None) -> CardFront:
     """The card front that a file names.
 
     Raises:
@@ -123,10 +123,12 @@ def front_of(path: Path) -> CardFront:
         section = json.loads(path.read_bytes())["huzhou"]
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         raise Malformed(str(path), f"not a JSON file with a section huzhou: {wrong}") from wrong
-    return front_of_section(section)
+    return front_of_section(section, line=line)
 
 
-def front_of_section(section: Mapping[str, Any], http: httpx.AsyncClient | None = None) -> CardFront:
+def front_of_section(
+    section: Mapping[str, Any], http: httpx.AsyncClient | None = None, line: Line | None = None
+) -> CardFront:
     """The card front of a section `huzhou`; see `front_of`."""
     return CardFront(
         _field(section, "base_url"),
@@ -134,6 +136,7 @@ def front_of_section(section: Mapping[str, Any], http: httpx.AsyncClient | None 
         sm2.PrivateKey(_hex(section, "partner_private_key"), "huzhou.partner_private_key"),
         sm2.PublicKey(_hex(section, "platform_public_key"), "huzhou.platform_public_key"),
         http=http,
+        line=line,
     )
 
 

@@ -68,8 +68,20 @@ class CardFront(Calls):
 
         """
         info = await self.read_card(card)
+        return await self.top_up_known(card, info.card_no, amount_fen, payment_order, payment_method=payment_method)
+
+    async def top_up_known(
+        self,
+        card: CardChannel,
+        card_no: str,
+        amount_fen: int,
+        payment_order: str | None = None,
+        *,
+        payment_method: str = "10",
+    ) -> Order:
+        """As `top_up`, for a card whose number is known: three messages instead of four."""
         charge = messages.ChargeOrderCreate(
-            card_no=info.card_no,
+            card_no=card_no,
             charge_type=CHARGE_TYPE,
             payment_method=payment_method,
             payment_order=payment_order,
@@ -78,7 +90,7 @@ class CardFront(Calls):
         created = await self.charge_order_create(charge)
         order = Order(
             order_no=created.order_no,
-            card_no=info.card_no,
+            card_no=card_no,
             amount_fen=amount_fen,
             payment_method=payment_method,
             payment_order=payment_order,
