@@ -69,11 +69,9 @@ async def _add_cards(database: Database, like: str) -> None:
         "SELECT attname FROM pg_attribute WHERE attrelid = 'card'::regclass AND attnum > 0 AND NOT attisdropped"
     )]  # fmt: skip
     made = {"card_no": f"'{PREFIX}' || lpad(g::text, 11, '0')", "asn": f"'0{PREFIX}' || lpad(g::text, 11, '0')"}
-    await database.execute(
-        f"INSERT INTO card ({', '.join(columns)}) SELECT {', '.join(made.get(c, c) for c in columns)}"
-        f" FROM card, generate_series(0, {CARDS}) AS g WHERE card_no = $1",
-        like,
-    )
+    values = ", ".join(made.get(column, column) for column in columns)
+    source = f"card, generate_series(0, {CARDS}) AS g WHERE card_no = $1"
+    await database.execute(f"INSERT INTO card ({', '.join(columns)}) SELECT {values} FROM {source}", like)  # noqa: S608
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tongka.errors import TongkaError
 from tongka.orders import Event
 from tongka.store import orders as store
 from tongka.store.orders import Move, Order, Reply
+from tongka.store.sight import Sight
 from tongka.store.stamp import Stamp
 from tongka.system import System
 
@@ -58,6 +59,7 @@ class Call:
         terminal: 6 bytes, as INIT commands carry it.
         seal: makes the answer's bytes, signed.
         closes_by_counter: the interface has no confirm, so that its loads end with the card's next counter.
+        sight: what was seen of the request's card and order when it came in, or None.
 
     """
 
@@ -70,6 +72,7 @@ class Call:
     terminal: bytes
     seal: Seal
     closes_by_counter: bool = False
+    sight: Sight | None = None
 
     @property
     def day(self) -> date:

@@ -30,6 +30,8 @@ from tongka.store.cards import CardRow
 from tongka.store.orders import Order
 
 NORMAL, BLACKLISTED = "00", "01"
+MAC_FAILURES_COUNT = timedelta(hours=1)
+"""How long a failed MAC of a card is held against it."""
 FCI_FILE15 = bytes.fromhex("9F0C1E")
 """The tag under which SELECT answers file 0015."""
 
@@ -58,7 +60,8 @@ async def known_card(call: Call, card_no: str) -> KnownCard:
         CardNotFound: not on our books.
 
     """
-    row = await cards.find(call.system.database, card_no)
+    seen = call.sight.card if call.sight else None
+    row = seen if seen and seen.card_no == card_no else await cards.find(call.system.database, card_no)
     if row is None:
         raise CardNotFound(f"card {card_no} is not on our books")
     return KnownCard(row, profile_named(row.profile), File15.parse(row.file15))
@@ -82,7 +85,7 @@ async def own_order(call: Call, order_no: str, card_no: str, *kinds: Kind) -> Or
         WrongCard: it belongs to another card (000150).
 
     """
-    order = await orders.by_number(call.system.database, order_no)
+    order = await _order_numbered(call, order_no)
     return _require_order(order if order and order.institution == call.actor else None, order_no, card_no, kinds)
 
 
@@ -92,10 +95,23 @@ async def order_at_hand(call: Call, order_no: str, card_no: str, *kinds: Kind) -
     A broken load is recovered wherever the card is, also over another interface than it began on: the card's own word
     decides, and nobody gains by it but the card's holder.
     """
-    order = await orders.by_number(call.system.database, order_no)
+    order = await _order_numbered(call, order_no)
     if order and order.institution != call.actor and order.state not in {*MANAGEABLE, *DONE}:
         order = None
     return _require_order(order, order_no, card_no, kinds)
+
+
+async def _order_numbered(call: Call, order_no: str) -> Order | None:
+    seen = call.sight.order if call.sight else None
+    return seen if seen and seen.order_no == order_no else await orders.by_number(call.system.database, order_no)
+
+
+async def order_paid_by(call: Call, payment_order: str) -> Order | None:
+    """The caller's order that this payment pays for, if it made one."""
+    sight = call.sight
+    if sight and not sight.wanted.order_no and sight.wanted.payment_order == payment_order:
+        return sight.order
+    return await orders.by_payment(call.system.database, call.actor, payment_order)
 
 
 def _require_order(order: Order | None, order_no: str, card_no: str, kinds: tuple[Kind, ...]) -> Order:
@@ -153,8 +169,10 @@ def _file15_of_fci(script: Script) -> bytes | None:
 
 async def require_trusted(call: Call, card: KnownCard) -> None:
     """Refuse a card that failed too many MACs within the hour: 32 bits can be guessed at (000080)."""
-    since = call.at - timedelta(hours=1)
-    failures = await guesses.mac_failures_since(call.system.database, card.card_no, since)
+    if call.sight and call.sight.wanted.card_no == card.card_no:
+        failures = call.sight.mac_failures
+    else:
+        failures = await guesses.mac_failures_since(call.system.database, card.card_no, call.at - MAC_FAILURES_COUNT)
     if failures >= call.system.settings.city.mac_failures_per_hour:
         raise TooManyWrongMacs(f"card {card.card_no} failed {failures} MACs within an hour; try again later")
 

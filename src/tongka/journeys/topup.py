@@ -133,7 +133,7 @@ async def create(call: Call, ask: TopUp) -> bytes:
     looks.require_usable(card, call, sold=True)
     require_amount_fits(card, ask.amount_fen)
     init = init_commands(card, ask.amount_fen, call.terminal)
-    known = await orders.by_payment(call.system.database, call.actor, ask.payment_order) if ask.payment_order else None
+    known = await looks.order_paid_by(call, ask.payment_order) if ask.payment_order else None
     if known:
         _require_same(known, ask)
         return await call.answer(call.outcome(order=known, commands=init), "create again")

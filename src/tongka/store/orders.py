@@ -141,9 +141,14 @@ class Move:
         return next_state(self.order.state, self.event)
 
 
+def order_of(values: dict[str, Any]) -> Order:
+    """An order of its row's columns."""
+    values["kind"], values["state"] = Kind(values["kind"]), State(values["state"])
+    return Order(**values)
+
+
 def _order(row: asyncpg.Record) -> Order:
-    values = dict(row)
-    return Order(**values | {"kind": Kind(values["kind"]), "state": State(values["state"])})
+    return order_of(dict(row))
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from tongka.errors import (
     UnknownParty,
 )
 from tongka.journeys.call import Call, Outcome
+from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.partners.huzhou import codec
 from tongka.partners.huzhou.answers import answer_of, refusal_of
 from tongka.partners.huzhou.codec import ParsedRequest, PartnerKey, SignMode
@@ -32,6 +33,7 @@ from tongka.partners.huzhou.messages import OPERATIONS, Operation, operation_for
 from tongka.partners.huzhou.operations import RUN
 from tongka.store import audit, orders
 from tongka.store.parties import Party
+from tongka.store.sight import Sight, Wanted, look
 from tongka.system import System
 from tongka.wire import read
 
@@ -103,33 +105,36 @@ class CardFrontServer:
         request = f"huzhou|{envelope.institution}|{envelope.date}|{envelope.serial}"
         digest = codec.contents_digest(parsed) + name.encode()
         for _ in range(ATTEMPTS):
-            known = await orders.find_reply(self._system.database, request)
-            if known is not None:
-                if known.digest != digest:
+            now = self._system.clock()
+            sight = await look(self._system.database, _wanted(parsed, request, now))
+            if sight.reply is not None:
+                if sight.reply.digest != digest:
                     raise RepeatedWithOtherContents("joininstssn was used before on this reqdate with other contents")
-                return known.body
+                return sight.reply.body
             try:
-                return await self._run(name, parsed, mode, request, digest)
+                return await self._run(name, parsed, mode, digest, sight, now)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
                 await asyncio.sleep(
                     PAUSE_S
                 )  # the same request, or another of this order, is being answered: look again
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
 
-    async def _run(self, name: str, parsed: ParsedRequest, mode: SignMode, request: str, digest: bytes) -> bytes:
-        now = self._system.clock()
+    async def _run(  # noqa: PLR0917 - what is known of the request by now
+        self, name: str, parsed: ParsedRequest, mode: SignMode, digest: bytes, sight: Sight, now: datetime
+    ) -> bytes:
         _require_fresh(parsed, now, self._system.settings.city.replay_window_s)
         self._require_parties(parsed)
         operation = operation_for(name, parsed.data) or OPERATIONS[name]
         call = Call(
             system=self._system,
             actor=parsed.envelope.institution,
-            request=request,
+            request=sight.wanted.request,
             digest=digest,
             at=now,
             channel=parsed.envelope.channel,
             terminal=_terminal(parsed.envelope.terminal),
             seal=lambda outcome: self._seal(operation, outcome, mode),
+            sight=sight,
         )
         try:
             message = read(operation.request, parsed.data)
@@ -189,6 +194,23 @@ async def _body(request: HttpRequest) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return body
+
+
+def _wanted(parsed: ParsedRequest, request: str, now: datetime) -> Wanted:
+    """What to look for, as far as the message names it; whether it may is checked later."""
+
+    def named(field: str) -> str:
+        value = parsed.data.get(field)
+        return value if isinstance(value, str) else ""
+
+    return Wanted(
+        request=request,
+        institution=parsed.envelope.institution,
+        card_no=named("cardno"),
+        order_no=named("orderno"),
+        payment_order=named("payorderno"),
+        since=now - MAC_FAILURES_COUNT,
+    )
 
 
 def _require_fresh(parsed: ParsedRequest, now: datetime, window_s: int) -> None:
