@@ -107,9 +107,12 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
+_BY_INS = {ins: tuple(shape for shape in SHAPES if shape.ins == ins) for ins in {shape.ins for shape in SHAPES}}
+
+
 def shape_of(command: Command) -> Shape | None:
     """The row of `SHAPES` that this command belongs to, or None."""
-    return next((shape for shape in SHAPES if shape.fits(command)), None)
+    return next((shape for shape in _BY_INS.get(command.ins, ()) if shape.fits(command)), None)
 
 
 def classify(apdu: bytes | Command) -> CommandKind:
