@@ -69,6 +69,26 @@ def des_cbc_last(key: bytes, data: bytes, iv: bytes) -> bytes:
     return Cipher(_tdes_key(key), CBC(iv)).encryptor().update(pad(data, 8))[-8:]
 
 
+def tdes_cbc(key: bytes, data: bytes) -> bytes:
+    """Encrypt whole blocks, IV zero."""
+    return Cipher(_tdes_key(key), CBC(bytes(8))).encryptor().update(data)
+
+
+def tdes_cbc_decrypt(key: bytes, data: bytes) -> bytes:
+    return Cipher(_tdes_key(key), CBC(bytes(8))).decryptor().update(data)
+
+
+def tdes_ecb_decrypt(key: bytes, data: bytes) -> bytes:
+    decryptor = Cipher(_tdes_key(key), ECB()).decryptor()  # noqa: S305 - how GlobalPlatform wraps keys
+    return decryptor.update(data)
+
+
+def retail_mac(key: bytes, data: bytes, iv: bytes) -> bytes:
+    """ISO/IEC 9797-1 algorithm 3 over `data`, which is padded here: single DES, and 3DES at the end; 8 bytes."""
+    left, right = key[:8], key[8:]
+    return tdes_ecb(left, des_decrypt(right, des_cbc_last(left, data, iv)))
+
+
 def des_decrypt(key: bytes, block: bytes) -> bytes:
     decryptor = Cipher(_tdes_key(key), ECB()).decryptor()  # noqa: S305 - one block, ISO/IEC 9797-1 algorithm 3
     return decryptor.update(block)
@@ -105,10 +125,8 @@ def _tdes_tac(card_key: bytes, data: bytes) -> bytes:
 
 
 def _tdes_secure_mac(card_key: bytes, challenge: bytes, data: bytes) -> bytes:
-    """ISO/IEC 9797-1 algorithm 3 ("retail MAC"); the challenge, zero-filled, is the IV."""
-    left, right = card_key[:8], card_key[8:]
-    last = des_cbc_last(left, data, challenge.ljust(8, b"\0"))
-    return tdes_ecb(left, des_decrypt(right, last))[:MAC_LEN]
+    """The challenge, zero-filled, is the IV."""
+    return retail_mac(card_key, data, challenge.ljust(8, b"\0"))[:MAC_LEN]
 
 
 def _sm4_diversify(master: bytes, factor: bytes) -> bytes:
