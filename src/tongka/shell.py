@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from pathlib import Path
 
+from tongka.cores import Cores
 from tongka.days import ZONE
 from tongka.errors import Misconfigured, Unsupported
 from tongka.keys import Hsm
@@ -43,15 +44,17 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
         try:
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)
-            yield System(
-                settings=settings,
-                database=database,
-                hsm=hsm,
-                payments=_institution(settings, database),
-                parties=await Parties.load(database),
-                clock=clock,
-                random=secrets.token_bytes,
-            )
+            with closing(Cores.all()) as cores:
+                yield System(
+                    settings=settings,
+                    database=database,
+                    hsm=hsm,
+                    payments=_institution(settings, database),
+                    parties=await Parties.load(database),
+                    clock=clock,
+                    random=secrets.token_bytes,
+                    cores=cores,
+                )
         finally:
             await database.close()
     finally:

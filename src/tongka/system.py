@@ -1,9 +1,10 @@
 """What a journey needs, built once and handed down: the store, the keys, the payment institution, the clock."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from tongka.cores import Cores
 from tongka.keys import Hsm
 from tongka.payments import PaymentInstitution
 from tongka.settings import Settings
@@ -19,6 +20,7 @@ class System:
         parties: who may speak to us, kept in memory and looked up anew every few seconds.
         clock: the present, with its zone (Asia/Shanghai).
         random: n random bytes.
+        cores: where many signatures are checked at once.
 
     """
 
@@ -29,3 +31,4 @@ class System:
     parties: Parties
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
+    cores: Cores = field(default_factory=Cores)

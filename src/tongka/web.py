@@ -13,6 +13,7 @@ from tongka.console import pages
 from tongka.errors import TongkaError
 from tongka.merchant import serve as merchant
 from tongka.partners.alipay import pages as rider_pages
+from tongka.partners.alipay import serve as alipay
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
@@ -41,6 +42,7 @@ def _routes(system: System) -> list[BaseRoute]:
         Mount("/cardfront", routes=huzhou.routes(system)),
         *linkage.routes(system),
         *rider_pages.routes(system),
+        *alipay.routes(system),
         Mount("/merchant", routes=merchant.routes(system)),
         Mount("/console", routes=pages.routes(system)),
         Route("/health", _health(system)),

@@ -70,12 +70,14 @@ class ObjectReader:
         max_bytes: larger bodies are refused unread.
         max_depth: the outermost object is depth 1.
         case_blind: keys that differ only in case count as the same key, and are refused.
+        fractions_as_text: a number with a fraction or an exponent is read as its digits; otherwise it is refused.
 
     """
 
     max_bytes: int
     max_depth: int = 8
     case_blind: bool = False
+    fractions_as_text: bool = False
 
     def read(self, body: bytes, field: str = "message") -> dict[str, Any]:
         """Parse `body`.
@@ -96,7 +98,7 @@ class ObjectReader:
     def read_text(self, text: str, field: str = "message") -> dict[str, Any]:
         """Parse text that was received inside a message, or decoded already; as `read`."""
         try:
-            value = _decode_case_blind(text) if self.case_blind else _decode(text)
+            value = _decoder(case_blind=self.case_blind, fractions_as_text=self.fractions_as_text)(text)
         except json.JSONDecodeError as error:
             raise Malformed(field, f"not JSON at character {error.pos}: {error.msg}") from None
         except RecursionError:
@@ -163,14 +165,14 @@ def _no_constant(name: str) -> float:
     raise Malformed("message", f"{name} is not JSON")
 
 
-def _decoder(pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Callable[[str], Any]:
+@cache
+def _decoder(*, case_blind: bool, fractions_as_text: bool) -> Callable[[str], Any]:
     return json.JSONDecoder(
-        object_pairs_hook=pairs, parse_int=_integer, parse_float=_no_fraction, parse_constant=_no_constant
+        object_pairs_hook=_unique_case_blind if case_blind else _unique,
+        parse_int=_integer,
+        parse_float=str if fractions_as_text else _no_fraction,
+        parse_constant=_no_constant,
     ).decode
-
-
-_decode = _decoder(_unique)
-_decode_case_blind = _decoder(_unique_case_blind)
 
 
 # --- one object to a declared message ---------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ late or shuffled leave the card as the newest one says.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from tongka.errors import Refused
 from tongka.store.db import Database
+from tongka.virtual_card import CardAction, CardChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +28,6 @@ class VirtualCard:
     ext_info: str
     last_update_time: datetime
     deleted: bool
-
-
-class CardAction(StrEnum):
-    """What an issuer tells of a card."""
-
-    ISSUE = "ISSUE"
-    UPDATE = "UPDATE"
-    REVOKE = "REVOKE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardChange:
-    """A message of an issuer; None leaves what the card has, and is empty for a new card."""
-
-    action: CardAction
-    user_id: str
-    card_type: str
-    card_no: str
-    last_update_time: datetime
-    card_data: bytes | None = None
-    balance: str | None = None
-    disabled: bool | None = None
-    disabled_code: str | None = None
-    disabled_tips: str | None = None
-    ext_info: str | None = None
 
 
 class VirtualCardMissing(Refused):

@@ -1,0 +1,177 @@
+"""The open gateway as served: /gateway.do, from parameters in any split to a signed node. HTTP is always 200.
+
+Checks run in this order: parameters, method, application, what is missing, form of the common parameters, signature,
+contract, then the method's own.
+"""
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.routing import BaseRoute, Route
+
+from tongka.errors import Failed, Malformed, Refused, TongkaError, Unknown
+from tongka.keys import RsaHash
+from tongka.partners.alipay import codec, messages
+from tongka.partners.alipay.codes import BUSINESS_FAILED, SUB_TEXTS, SUCCESS, CommonRefused, SubCode
+from tongka.partners.alipay.operations import METHODS, BusinessRefused, Call
+from tongka.store import merchants
+from tongka.store.merchants import MerchantApp
+from tongka.system import System
+
+ENDPOINT: Final = "alipay"
+"""The name of the platform's RSA key for this interface."""
+
+REQUIRED: Final = {
+    "app_id": "isv.missing-app-id",
+    "sign": "isv.missing-signature",
+    "timestamp": "isv.missing-timestamp",
+    "version": "isv.missing-version",
+}
+"""Common parameters without which nothing is looked at, in this order."""
+
+VERSION: Final = "1.0"
+NOTIFY_URL_MAX: Final = 256
+SUB_MSG_MAX: Final = 256
+JSON: Final = "application/json;charset=utf-8"
+
+log = structlog.get_logger()
+
+
+class NoRight(Refused):
+    """The merchant has no contract for offline transit payment."""
+
+    code = "no_right"
+
+
+def routes(system: System) -> list[BaseRoute]:
+    """GET and POST /gateway.do."""
+    gateway = GatewayServer(system)
+    return [Route("/gateway.do", gateway.respond, methods=["GET", "POST"])]
+
+
+class GatewayServer:
+    """Serves one system; holds nothing between requests."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Read at most the limit, answer signed."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > codec.MAX_BODY_BYTES:
+                return HttpResponse(status_code=413)
+        return HttpResponse(await self.answer(request.scope["query_string"], body), media_type=JSON)
+
+    async def answer(self, query: bytes, body: bytes) -> bytes:
+        """The answer's bytes; never raises for what was sent."""
+        node, kind = codec.ERROR_NODE, RsaHash.SHA256
+        try:
+            given = codec.parameters(query, body)
+            kind = RsaHash.SHA1 if (given.get("sign_type") or codec.DEFAULT_SIGN_TYPE) == RsaHash.SHA1 else kind
+            node = codec.node_of(given.get("method", ""))
+            contents = {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given)}
+        except TongkaError as error:
+            contents = refused(error)
+        except Exception:
+            log.exception("gateway request failed", node=node)
+            contents = refused(CommonRefused("isp.unknow-error"))
+        text = codec.node_text(contents)
+        return codec.answer(node, text, await self._system.hsm.sign_rsa(ENDPOINT, kind, text))
+
+    async def _run(self, given: dict[str, str]) -> dict[str, Any]:
+        app = await self._open(given)
+        method = METHODS.get(given["method"])
+        if method is None:
+            raise CommonRefused("isv.invalid-method")
+        if not app.contracted:
+            raise NoRight("the merchant has not signed for this service")
+        content = messages.biz_content(given.get("biz_content", ""))
+        return await method(Call(self._system, app, notify_url(given.get("notify_url", ""))), content)
+
+    async def _open(self, given: dict[str, str]) -> MerchantApp:
+        """Who asks, if everything common is in order and signed by him."""
+        for name, sub_code in REQUIRED.items():
+            if not given.get(name):
+                raise CommonRefused(sub_code)
+        app = await merchants.find(self._system.database, given["app_id"])
+        if app is None or not app.active:
+            raise CommonRefused("isv.invalid-app-id")
+        self._require_form(given)
+        codec.verify(given, rsa_key(app.public_key))
+        return app
+
+    def _require_form(self, given: dict[str, str]) -> None:
+        if given.get("format", "").upper() not in {"", "JSON"}:
+            raise CommonRefused("isv.invalid-format", "JSON is answered")
+        if given["version"] != VERSION:
+            raise CommonRefused("isv.invalid-parameter", f"version is {VERSION}")
+        if given.get("encrypt_type"):
+            raise CommonRefused("isv.invalid-encrypt-type", "contents are not encrypted here")
+        self._require_fresh(given["timestamp"])
+
+    def _require_fresh(self, timestamp: str) -> None:
+        try:
+            sent = messages.moment(timestamp, "timestamp")
+        except Malformed as error:
+            raise CommonRefused("isv.invalid-timestamp", "YYYY-MM-DD HH:MM:SS, Asia/Shanghai") from error
+        window_s = self._system.settings.rides.timestamp_window_s
+        if window_s and abs(self._system.clock() - sent) > timedelta(seconds=window_s):
+            raise CommonRefused("isv.invalid-timestamp", f"it is more than {window_s} s off, in Asia/Shanghai")
+
+
+@lru_cache(maxsize=1024)
+def rsa_key(der: bytes) -> RSAPublicKey:
+    key = load_der_public_key(der)
+    if not isinstance(key, RSAPublicKey):
+        raise CommonRefused("isv.invalid-app-id", "the application's key on our books is not RSA")
+    return key
+
+
+def notify_url(text: str) -> str:
+    """Where notices are posted; empty if none are wanted.
+
+    Raises:
+        CommonRefused: not an address of the web.
+
+    """
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and len(text) <= NOTIFY_URL_MAX
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CommonRefused("isv.invalid-parameter", "notify_url is an address of the web")
+    return text
+
+
+def refused(error: TongkaError) -> dict[str, Any]:
+    """The node of a refusal: the common parameters', or 40004 with the document's sub_code."""
+    if isinstance(error, CommonRefused):
+        return {"code": error.row.code, "msg": error.row.msg, "sub_code": error.sub_code, "sub_msg": error.sub_msg}
+    sub_code = _sub_code(error)
+    return {
+        "code": BUSINESS_FAILED.code,
+        "msg": BUSINESS_FAILED.msg,
+        "sub_code": sub_code.value,
+        "sub_msg": f"{SUB_TEXTS[sub_code]}: {error}"[:SUB_MSG_MAX],
+        **(error.members if isinstance(error, BusinessRefused) else {}),
+    }
+
+
+def _sub_code(error: TongkaError) -> SubCode:
+    if isinstance(error, NoRight):
+        return SubCode.NO_RIGHT
+    if isinstance(error, Malformed):
+        return SubCode.ILLEGAL_PARAMS
+    return SubCode.UNKNOWN if isinstance(error, Failed | Unknown) else SubCode.FAIL
