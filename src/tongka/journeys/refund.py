@@ -12,8 +12,9 @@ from tongka.journeys.call import Call
 from tongka.journeys.refusals import AlreadyCharged, OrderNotFound, OrderWithdrawn
 from tongka.orders import DONE, REFUNDABLE, Event, Kind, MoveForbidden, State
 from tongka.payments import Answer
-from tongka.store import orders
-from tongka.store.orders import Order, Wanted
+from tongka.store import order_pages, orders
+from tongka.store.order_pages import Wanted
+from tongka.store.orders import Order
 from tongka.system import System
 
 BATCH = 100
@@ -46,7 +47,7 @@ async def _to_cancel(call: Call, card_no: str, order_no: str) -> Order:
     if order_no:
         return await looks.own_order(call, order_no, card_no, Kind.TOPUP)
     wanted = Wanted(call.actor, card_no)
-    _, latest = await orders.page(call.system.database, wanted, ascending=False, size=1, number=1)
+    _, latest = await order_pages.page(call.system.database, wanted, ascending=False, size=1, number=1)
     if not latest:
         raise OrderNotFound(f"card {card_no} has no order of this institution")
     return latest[0]

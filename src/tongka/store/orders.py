@@ -224,37 +224,6 @@ async def in_state(database: Database, state: State, before: datetime, limit: in
     return [_order(row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a query asks for; empty texts ask for everything."""
-
-    institution: str
-    card_no: str
-    order_no: str = ""
-    state: str = ""
-
-
-_WANTED = """ WHERE card_no = $1 AND institution = $2 AND kind = 'topup'
-    AND ($3 = '' OR order_no = $3) AND ($4 = '' OR state = $4)"""
-
-
-async def page(
-    database: Database, wanted: Wanted, *, ascending: bool, size: int, number: int
-) -> tuple[int, list[Order]]:
-    """The number of orders that fit, and one page of them, by time."""
-    arguments = (wanted.card_no, wanted.institution, wanted.order_no, wanted.state)
-    total = await database.read_value(f"SELECT count(*) FROM orders {_WANTED}", *arguments)  # noqa: S608 - constant
-    direction = "ASC" if ascending else "DESC"
-    rows = await database.read(
-        f"SELECT {COLUMNS} FROM orders {_WANTED} ORDER BY created_at {direction}, order_no {direction}"  # noqa: S608
-        " LIMIT $5 OFFSET $6",
-        *arguments,
-        size,
-        size * (number - 1),
-    )
-    return int(total), [_order(row) for row in rows]
-
-
 async def find_reply(database: Database, request: str) -> Reply | None:
     row = await database.read_row("SELECT request, digest, body FROM reply WHERE request = $1", request)
     return Reply(**dict(row)) if row else None

@@ -13,7 +13,7 @@ from tongka.journeys.refusals import PaymentMethodUnknown
 from tongka.partners.huzhou import messages as m
 from tongka.partners.huzhou.codes import CASH, PAYMENT_METHODS, text_of
 from tongka.partners.huzhou.fields import Customer, customer_of, responses_of
-from tongka.store import orders
+from tongka.store import order_pages
 
 SELF_SERVICE = frozenset({"51", "52"})
 """Channels of machines, whose orders are of type 50; all others are 40 (appendices E and F)."""
@@ -44,9 +44,11 @@ async def _create(call: Call, message: m.ChargeOrderCreate) -> bytes:
 
 
 async def _query(call: Call, message: m.ChargeOrderQuery) -> bytes:
-    wanted = orders.Wanted(call.actor, message.card_no, message.order_no or "", message.order_state or "")
+    wanted = order_pages.Wanted(call.actor, message.card_no, message.order_no or "", message.order_state or "")
     size, number = message.page_size, message.page
-    total, rows = await orders.page(call.system.database, wanted, ascending=message.ascending, size=size, number=number)
+    total, rows = await order_pages.page(
+        call.system.database, wanted, ascending=message.ascending, size=size, number=number
+    )
     return await call.answer(call.outcome(detail=(number, size, total, rows)), "order query")
 
 
