@@ -8,7 +8,7 @@ COUNT = 1000000
 SHOW = story
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo serve test check format docs fuzz crash bench sdk clean
+.PHONY: help setup demo serve test check format docs fuzz crash model bench sdk clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -51,6 +51,9 @@ fuzz: setup sdk ## a million inputs of each kind (COUNT=...), and every bit of e
 
 crash: setup ## kill the database 1,000 times while it works
 	TONGKA_TEST_CRASHES=1000 $(BIN)/pytest tests/store/test_crash.py
+
+model: setup ## explore two orders in wider bounds: a few minutes, 2 GB
+	TONGKA_TEST_MODEL=2,4 $(BIN)/pytest tests/model
 
 bench: setup ## the benchmarks, each beside its limit
 	for each in bench/[a-z]*.py; do echo "== $$each"; $(BIN)/python $$each || exit; done
