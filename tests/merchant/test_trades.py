@@ -1,10 +1,13 @@
 """Trades: what each answer does, and that nothing is asked before its time, forgotten, or changed on the way."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from tongka.errors import Failed, Refused, Unknown
+from tongka.journeys import trades
 from tongka.journeys.trades import Result, Settled, pause
 from tongka.store import trips
 from tongka.trips import TradeEvent, TradeMoveForbidden
@@ -121,7 +124,8 @@ async def test_a_paired_trip_carries_both_records(city):
     assert (trade.first_station, trade.last_station, trade.amount_fen) == ("A", "C", 500)
 
 
-async def test_more_than_one_call_holds_are_all_sent(city):
+async def test_more_than_one_call_holds_are_all_sent(city, monkeypatch):
+    monkeypatch.setattr(trades, "SEND_AT_ONCE", 20)
     for _ in range(45):
         city.show("bus1", f"20880000{city.seconds() % 100_000_000:08}")
         city.pass_time(seconds=7)
@@ -143,6 +147,33 @@ async def test_a_person_may_retry_what_failed_but_not_what_is_settled(city, due)
     with pytest.raises(Refused, match="no trade"):
         await trips.move_by_person(database, "X", TradeEvent.RETRY, city.now[0], "clerk")
     assert await database.read_value("SELECT count(*) FROM audit WHERE action = 'trade retry'") == 1
+
+
+async def test_workers_beside_each_other_make_and_send_each_trip_once(city):
+    for number in range(12):
+        city.show("bus1", f"208800000000{number:04}")
+        city.pass_time(seconds=7)
+    await city.upload()
+    await asyncio.gather(*(city.work() for _ in range(4)))
+    await city.work()
+    assert sum(await asyncio.gather(*(city.settle_up() for _ in range(4)))) == 12
+    sent = [one.out_trade_no for asked in city.gateway.asked for one in asked]
+    assert len(sent) == len(set(sent)) == 12
+
+
+async def test_a_held_trip_without_a_price_is_charged_what_a_person_says(city):
+    await city.system.database.execute("UPDATE gate SET service = 'ferry' WHERE gate_id = 'bus1'")
+    city.show("bus1")
+    city.pass_time(minutes=1)
+    await city.upload()
+    await city.work()
+    (row,) = await trips.listed(city.system.database, "held")
+    charge = partial(trips.move_by_person, city.system.database, row.out_trade_no, TradeEvent.CHARGE, city.now[0], "c")
+    with pytest.raises(Refused, match="no price"):
+        await charge()
+    await charge(amount_fen=350)
+    assert await city.settle_up() == 1
+    assert city.gateway.asked[0][0].amount_fen == 350
 
 
 def test_pauses_double_up_to_an_hour():

@@ -9,10 +9,11 @@ import msgspec
 import typer
 from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of
 from tongka.days import ZONE
 from tongka.errors import Malformed
-from tongka.fares import FareTable, Ride, Spent, parse_fare_table, price
+from tongka.fares import FARE_MAX_FEN, FareTable, Ride, Spent, parse_fare_table, price
+from tongka.merchant.settlement import open_gateway
 from tongka.money import format_yuan
 from tongka.store import gates, taps, trips
 from tongka.store.trips import TripRow
@@ -21,6 +22,8 @@ from tongka.trips import TradeEvent, TradeState
 app = typer.Typer(no_args_is_help=True, help="Our side as a merchant with gates.")
 fares = typer.Typer(no_args_is_help=True, help="Fare tables: what trips cost.")
 app.add_typer(fares, name="fares")
+
+PAGE_SIZE = 1000
 
 FareFile = Annotated[Path, typer.Argument(help="The table, TOML.")]
 NumberArgument = Annotated[str, typer.Argument(help="The trade's out_trade_no.")]
@@ -148,9 +151,16 @@ def retry(number: NumberArgument, config: ConfigOption = None) -> None:
 
 
 @app.command()
-def charge(number: NumberArgument, config: ConfigOption = None) -> None:
+def charge(
+    number: NumberArgument,
+    config: ConfigOption = None,
+    *,
+    amount_fen: Annotated[
+        int | None, typer.Option(min=1, max=FARE_MAX_FEN, help="Instead of the trip's price.")
+    ] = None,
+) -> None:
     """Decide that a held trip is charged."""
-    _move(number, config, TradeEvent.CHARGE)
+    _move(number, config, TradeEvent.CHARGE, amount_fen)
 
 
 @app.command()
@@ -159,10 +169,39 @@ def waive(number: NumberArgument, config: ConfigOption = None) -> None:
     _move(number, config, TradeEvent.WAIVE)
 
 
-def _move(number: str, config: Path | None, event: TradeEvent) -> None:
+def _move(number: str, config: Path | None, event: TradeEvent, amount_fen: int | None = None) -> None:
     async def work() -> None:
         async with database_of(config) as database:
-            await trips.move_by_person(database, number, event, datetime.now(ZONE), getpass.getuser())
+            now, actor = datetime.now(ZONE), getpass.getuser()
+            await trips.move_by_person(database, number, event, now, actor, amount_fen=amount_fen)
+
+    run(work())
+
+
+# --- what gates need --------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def keys(config: ConfigOption = None) -> None:
+    """Ask the gateway for the master keys, and print the list as init_pos_verify takes it."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_gateway(settings_of(config).merchant) as gateway:
+            return await gateway.key_query()
+
+    print_json(run(work()))
+
+
+@app.command()
+def blacklist(config: ConfigOption = None) -> None:
+    """Ask the gateway for the users whom gates are to refuse, and print their ids."""
+
+    async def work() -> None:
+        page = 1
+        async with open_gateway(settings_of(config).merchant) as gateway:
+            while users := await gateway.userblacklist_query(page, PAGE_SIZE):
+                typer.echo("\n".join(users))
+                page += 1
 
     run(work())
 

@@ -18,8 +18,8 @@ from tongka.store.trips import Trade, Verdict
 from tongka.system import System
 from tongka.trips import TradeEvent
 
-SEND_AT_ONCE = 20
-"""Keeps a call below 64 KiB, records and all."""
+SEND_AT_ONCE = 100
+"""Some 150 KiB, records and all."""
 LEASE_S = 120
 """Longer than a call to the gateway may take, with its repeats."""
 

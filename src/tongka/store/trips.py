@@ -281,7 +281,8 @@ WHERE ($1 = '' OR state = $1) AND ($2 = '' OR user_id = $2) ORDER BY started_at 
 
 _PERSON = """
 WITH moved AS (
-    UPDATE trip SET state = $3, next_try_at = CASE WHEN $3 IN ('due', 'unknown') THEN $4::timestamptz END, moved_at = $4
+    UPDATE trip SET state = $3, next_try_at = CASE WHEN $3 IN ('due', 'unknown') THEN $4::timestamptz END, moved_at = $4,
+                    amount_fen = coalesce($7, amount_fen)
     WHERE out_trade_no = $1 AND state = $2 RETURNING out_trade_no
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $4, $5, 'trade ' || $6, out_trade_no, $2 || ' ' || $3
@@ -304,17 +305,28 @@ async def counts(database: Database) -> dict[str, tuple[int, int]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def move_by_person(database: Database, out_trade_no: str, event: TradeEvent, now: datetime, actor: str) -> None:
-    """RETRY, CHARGE or WAIVE a trade.
+async def move_by_person(
+    database: Database,
+    out_trade_no: str,
+    event: TradeEvent,
+    now: datetime,
+    actor: str,
+    *,
+    amount_fen: int | None = None,
+) -> None:
+    """RETRY, CHARGE or WAIVE a trade; `amount_fen` is what a held trip is charged instead of its price.
 
     Raises:
-        Refused: there is no such trade.
+        Refused: there is no such trade, or no price to charge.
         TradeMoveForbidden: its state does not allow it.
 
     """
-    state = await database.read_value("SELECT state FROM trip WHERE out_trade_no = $1", out_trade_no)
-    if state is None:
+    row = await database.read_row("SELECT state, amount_fen FROM trip WHERE out_trade_no = $1", out_trade_no)
+    if row is None:
         raise Refused(f"there is no trade {out_trade_no!r}")
-    target = next_trade_state(TradeState(state), event)
-    if not await database.fetchval(_PERSON, out_trade_no, state, target.value, now, actor, event.value):
+    target = next_trade_state(TradeState(row["state"]), event)
+    if event is TradeEvent.CHARGE and not (amount_fen or row["amount_fen"]):
+        raise Refused(f"trade {out_trade_no} has no price; give an amount, or waive it")
+    moved = (out_trade_no, row["state"], target.value, now, actor, event.value, amount_fen)
+    if not await database.fetchval(_PERSON, *moved):
         raise Refused(f"trade {out_trade_no} was moved meanwhile; look again")
