@@ -281,8 +281,8 @@ WHERE ($1 = '' OR state = $1) AND ($2 = '' OR user_id = $2) ORDER BY started_at 
 
 _PERSON = """
 WITH moved AS (
-    UPDATE trip SET state = $3, next_try_at = CASE WHEN $3 IN ('due', 'unknown') THEN $4::timestamptz END, moved_at = $4,
-                    amount_fen = coalesce($7, amount_fen)
+    UPDATE trip SET state = $3, next_try_at = CASE WHEN $3 IN ('due', 'unknown') THEN $4::timestamptz END,
+                    moved_at = $4, amount_fen = coalesce($7, amount_fen)
     WHERE out_trade_no = $1 AND state = $2 RETURNING out_trade_no
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $4, $5, 'trade ' || $6, out_trade_no, $2 || ' ' || $3
