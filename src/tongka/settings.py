@@ -178,6 +178,14 @@ class Pages(_Section, frozen=True):
     refresh_s: Annotated[int, Meta(description="after which the code page shows a fresh code", ge=1, le=300)] = 60
 
 
+class Wallet(_Section, frozen=True):
+    """Cards in phones."""
+
+    session_s: Annotated[
+        Seconds, Meta(description="after which a session without contact is over; its order revives it")
+    ] = 3600
+
+
 class Log(_Section, frozen=True):
     """What the processes write to standard error."""
 
@@ -201,6 +209,7 @@ class Settings(_Section, frozen=True):
     merchant: Merchant = Merchant()
     pages: Pages = Pages()
     rides: Rides = Rides()
+    wallet: Wallet = Wallet()
     log: Log = Log()
 
 

@@ -14,6 +14,7 @@ from tongka.errors import TongkaError
 from tongka.merchant import serve as merchant
 from tongka.partners.alipay import pages as rider_pages
 from tongka.partners.alipay import serve as alipay
+from tongka.partners.huawei import serve as huawei
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.payments.simulator import SimulatedInstitution
@@ -43,6 +44,8 @@ def _routes(system: System) -> list[BaseRoute]:
         *linkage.routes(system),
         *rider_pages.routes(system),
         *alipay.routes(system),
+        *huawei.order_routes(system),
+        Mount("/gp/seram", routes=huawei.seram_routes(system)),
         Mount("/merchant", routes=merchant.routes(system)),
         Mount("/console", routes=pages.routes(system)),
         Route("/health", _health(system)),

@@ -45,7 +45,7 @@ class Bank:
     async def paid(self, institution: str, payment_order: str, amount_fen: int) -> Answer:
         return self.pays
 
-    async def refund(self, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
+    async def refund(self, institution, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
         if self.refunds is Answer.YES:
             self.refunded[refund_no] = amount_fen
         return self.refunds

@@ -86,9 +86,10 @@ class Call:
         return Outcome(at=self.at, settlement_date=self.day, **parts)
 
     async def answer(self, outcome: Outcome | TongkaError, action: str) -> bytes:
-        """Answer without moving anything; remembered for repeats."""
+        """Answer without moving anything; remembered for repeats, where the request has a name."""
         body = await self.seal(outcome)
-        await store.store_reply(self.system.database, self._reply(body), self.at, self.actor, action)
+        if self.request:
+            await store.store_reply(self.system.database, self._reply(body), self.at, self.actor, action)
         return body
 
     async def move(self, order: Order, event: Event, outcome: Outcome | TongkaError, **parts: Any) -> bytes:
@@ -97,7 +98,7 @@ class Call:
         if isinstance(outcome, Outcome):
             outcome = replace(outcome, order=replace(order, state=step.target, **step.changes))
         body = await self.seal(outcome)
-        await store.move(self.system.database, replace(step, reply=self._reply(body)))
+        await store.move(self.system.database, replace(step, reply=self._reply(body) if self.request else None))
         return body
 
     async def move_on(self, order: Order, event: Event, **parts: Any) -> Order:

@@ -35,6 +35,11 @@ async def cancel(call: Call, card_no: str, order_no: str) -> bytes:
         raise MoveForbidden(
             f"order {order.order_no} may be on the card (state {order.state.value}); run card management"
         )
+    return await withdraw(call, order)
+
+
+async def withdraw(call: Call, order: Order) -> bytes:
+    """Start the refund of an order that is not on the card; one that was not paid is closed."""
     if not order.paid:
         return await call.move(order, Event.CANCEL_UNPAID, call.outcome(order=order))
     attempt = order.attempt + 1
@@ -66,7 +71,7 @@ async def ask_again(system: System) -> int:
 
 async def _ask(system: System, order: Order) -> bool:
     if order.payment_order:
-        answer = await system.payments.refund(order.refund_no, order.payment_order, order.amount_fen)
+        answer = await system.payments.refund(order.institution, order.refund_no, order.payment_order, order.amount_fen)
     else:
         answer = Answer.YES  # cash: the counter that took it gives it back
     step = orders.Move(

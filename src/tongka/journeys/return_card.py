@@ -41,6 +41,7 @@ class Return:
     return_type: str
     balance_fen: int | None
     customer: bytes | None
+    payment_method: str = CASH
 
 
 async def apply(call: Call, ask: Return, script: Callable[[], Script]) -> bytes:
@@ -110,7 +111,7 @@ def _is_of(order: Order, init: PurchaseInit) -> bool:
 
 
 def _new(call: Call, ask: Return, amount_fen: int) -> Order:
-    order = new_order(call, Kind.RETURN, ask.card_no, amount_fen, CASH, customer=ask.customer)
+    order = new_order(call, Kind.RETURN, ask.card_no, amount_fen, ask.payment_method, customer=ask.customer)
     return replace(order, reference=order.order_no, return_type=ask.return_type)
 
 

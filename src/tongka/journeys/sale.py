@@ -87,14 +87,14 @@ async def _order(call: Call, card: KnownCard, ask: Sale) -> Order:
 async def _update(call: Call, card: KnownCard, file15: File15, challenge: bytes) -> Command:
     today = call.day
     written = replace(
-        file15, enable_flag=EnableFlag.ENABLED, valid_from=today, valid_to=_years_later(today, VALID_YEARS)
+        file15, enable_flag=EnableFlag.ENABLED, valid_from=today, valid_to=years_later(today, VALID_YEARS)
     ).build()
     message = commands.update_binary_header(SFI_15, 0, written)
     mac = await call.system.hsm.secure_mac(card.keys(), challenge, message)
     return commands.update_binary_mac(SFI_15, 0, written, mac)
 
 
-def _years_later(day: date, years: int) -> date:
+def years_later(day: date, years: int) -> date:
     """The same day, years on; 29 February becomes the 28th."""
     try:
         return day.replace(year=day.year + years)

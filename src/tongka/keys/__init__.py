@@ -4,11 +4,13 @@
 because a module on the network is one; none keeps state between calls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from tongka.card.apdu import Command
 from tongka.card.purse import LoadInit, Moment, PurchaseInit
+from tongka.card.secure_channel import Channel
 from tongka.crypto.pboc import Algorithm
 
 
@@ -69,6 +71,27 @@ class RsaHash(StrEnum):
     SHA256 = "RSA2"
 
 
+@dataclass(frozen=True, slots=True)
+class ElementKeys:
+    """Names the keys of a secure element's security domain.
+
+    Attributes:
+        scp: the secure channel protocol that it speaks: ``"02"`` or ``"03"``.
+        sealed: ENC, MAC and DEK as `seal` left them, with the element's context; only the HSM opens them.
+
+    """
+
+    se_id: str
+    scp: str
+    version: int
+    sealed: bytes = field(repr=False)
+
+
+def element_context(se_id: str) -> bytes:
+    """What an element's keys are sealed with."""
+    return f"secure element {se_id}".encode()
+
+
 class Hsm(Protocol):
     """The domain's questions. Each may raise `KeyNotFound` and `HsmUnavailable`; `MacWrong` where a MAC is checked."""
 
@@ -91,6 +114,20 @@ class Hsm(Protocol):
 
     async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
         """The MAC, 4 bytes, of a secured command; `message` is header‖Lc‖data."""
+
+    async def open_channel(self, element: ElementKeys, host_challenge: bytes, answer: bytes) -> tuple[Channel, Command]:
+        """Verify what a security domain answered to INITIALIZE UPDATE; the channel and its EXTERNAL AUTHENTICATE.
+
+        The channel holds the session's keys and cannot encrypt keys itself. `MacWrong` if the cryptogram is not right.
+        """
+
+    async def wrap_card_keys(
+        self, element: ElementKeys, host_challenge: bytes, answer: bytes, card: CardKeys
+    ) -> dict[Purpose, bytes]:
+        """A card's four keys for its personalisation, under the DEK of the channel that began so.
+
+        Each is version 1‖algorithm 1‖key 16 encrypted‖check value 3.
+        """
 
     async def sign(self, name: str, message: bytes) -> bytes:
         """SM3withSM2 as the named endpoint: r‖s, 64 bytes."""

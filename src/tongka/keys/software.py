@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tongka.card import purse
+from tongka.card.apdu import Command
 from tongka.card.purse import LoadInit, Moment, PurchaseInit
+from tongka.card.secure_channel import Channel, StaticKeys
 from tongka.crypto import sm2
 from tongka.crypto.pboc import SUITES, Suite
 from tongka.errors import BadSignature, KeyNotFound, MacWrong
-from tongka.keys import CardKeys, Purpose, RideKey, RsaHash
+from tongka.keys import CardKeys, ElementKeys, Purpose, RideKey, RsaHash, element_context, elements
 from tongka.keys.keyring import KeyRing
 from tongka.keys.rides import RideSecrets
 
@@ -54,6 +56,19 @@ class SoftwareHsm:
 
     async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
         return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
+
+    async def open_channel(self, element: ElementKeys, host_challenge: bytes, answer: bytes) -> tuple[Channel, Command]:
+        return elements.opened(await self._static(element), host_challenge, answer)
+
+    async def wrap_card_keys(
+        self, element: ElementKeys, host_challenge: bytes, answer: bytes, card: CardKeys
+    ) -> dict[Purpose, bytes]:
+        keys = {purpose: self._ring.card_key(card, purpose) for purpose in Purpose}
+        encrypt = elements.key_encryption(await self._static(element), host_challenge, answer)
+        return elements.wrapped(card.version, card.algorithm, keys, encrypt)
+
+    async def _static(self, element: ElementKeys) -> StaticKeys:
+        return elements.static_keys(await self.unseal(element.sealed, element_context(element.se_id)))
 
     async def sign(self, name: str, message: bytes) -> bytes:
         return sm2.sign(self._endpoint(name), message)

@@ -22,5 +22,5 @@ class PaymentInstitution(Protocol):
     async def paid(self, institution: str, payment_order: str, amount_fen: int) -> Answer:
         """Whether this payment was made, with this amount."""
 
-    async def refund(self, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
+    async def refund(self, institution: str, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
         """Pay back. The same `refund_no` again never pays twice; it answers what became of the first."""

@@ -26,8 +26,9 @@ class SimulatedInstitution:
         del institution, amount_fen  # a till that believes everybody
         return Answer(await books.behaviour(self.database, payment_order))
 
-    async def refund(self, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
+    async def refund(self, institution: str, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
         """Pay back once; a decided refund is told again, whatever the behaviour has become. Other contents: no."""
+        del institution
         decided = await books.refund(self.database, refund_no)
         if decided is None:
             behaviour = Answer(await books.behaviour(self.database, payment_order))

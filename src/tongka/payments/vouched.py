@@ -18,7 +18,7 @@ class Vouched:
         del institution, payment_order, amount_fen
         return Answer.YES
 
-    async def refund(self, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
+    async def refund(self, institution: str, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
         """The partner pays back what it took, and is told to by the order's state."""
-        del refund_no, payment_order, amount_fen
+        del institution, refund_no, payment_order, amount_fen
         return Answer.YES

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from tongka.errors import Refused
 from tongka.ledger import Account
-from tongka.store.db import Database
+from tongka.store.db import Database, Leased
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,16 @@ async def register(database: Database, rows: Sequence[CardRow]) -> None:
     """Put cards that hold nothing on our books, all or none; those there already stay as they are."""
     if rows:
         await database.execute(_INSERT, *_columns(rows))
+
+
+async def register_on(connection: Leased, rows: Sequence[CardRow]) -> None:
+    """As `register`, within a transaction."""
+    await connection.execute(_INSERT, *_columns(rows))
+
+
+async def set_validity(database: Database, card_no: str, valid_to: date) -> None:
+    """The last day of a card, as it was written onto it."""
+    await database.execute("UPDATE card SET valid_to = $2 WHERE card_no = $1", card_no, valid_to)
 
 
 async def take_over(

@@ -14,7 +14,7 @@ import asyncpg
 
 from tongka.errors import Busy, Refused
 from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
-from tongka.store.db import Database
+from tongka.store.db import Database, Leased
 
 COLUMNS = (
     "card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel, amount_fen, paid,"
@@ -261,6 +261,11 @@ async def create(database: Database, order: Order, actor: str, reply: Reply = NO
 
     """
     await _write(database, _INSERT, *_insert_arguments(order, actor, reply), card_status)
+
+
+async def create_on(connection: Leased, order: Order, actor: str) -> None:
+    """As `create`, within a transaction; the caller reads its unique violations."""
+    await connection.execute(_INSERT, *_insert_arguments(order, actor, NO_REPLY), "")
 
 
 _INSERT = """

@@ -1,0 +1,60 @@
+"""Topping up a card in a phone: exactly the plastic card's commands and journey."""
+
+from tongka.card import appendix_c
+from tongka.errors import CardError
+from tongka.journeys import topup
+from tongka.journeys.refusals import AlreadyCharged
+from tongka.journeys.wallet.calls import TERMINAL
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.orders import DONE, WITHDRAWN
+from tongka.store import orders
+from tongka.store.orders import Order
+from tongka.store.wallet import Standing
+
+READ_15 = appendix_c.command("IDX_0004")
+
+
+async def start(run: Run) -> Said:
+    """SELECT, file 15, INIT FOR LOAD, unless the order is at its end."""
+    order = await _order(run)
+    if order.state in DONE:
+        return run.end(Standing.DONE)
+    if order.state in WITHDRAWN:
+        return run.end(Standing.CANCELLED)
+    select, init = topup.init_commands(await run.card(), order.amount_fen, TERMINAL)
+    return run.send("load.init", select, READ_15, init)
+
+
+async def init(run: Run, heard: Heard) -> Said:
+    """MAC1 is verified, and MAC2 committed before it leaves."""
+    order = await _order(run)
+    if order.state in DONE:
+        return run.end(Standing.DONE)
+    outcome = await run.ask(
+        lambda call: topup.authorise(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script)
+    )
+    return run.send("load.credit", *outcome.commands)
+
+
+async def credit(run: Run, heard: Heard) -> Said:
+    """The TAC decides; without one, card management does."""
+    order = await _order(run)
+    try:
+        await run.ask(
+            lambda call: topup.confirm(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script)
+        )
+    except AlreadyCharged:
+        pass
+    except CardError as error:
+        raise LookAgain from error
+    return run.end(Standing.DONE)
+
+
+async def _order(run: Run) -> Order:
+    order = await orders.by_number(run.system.database, run.order.load_no)
+    if order is None:
+        raise AssertionError("an order that loads was accepted with its order")
+    return order
+
+
+PHASES: dict[str, Phase] = {"load.init": init, "load.credit": credit}

@@ -1,0 +1,33 @@
+"""Locking a card in a phone and lifting the lock (SET STATUS): the issuer's word to the chip, not to the purse."""
+
+from tongka.card import global_platform as gp
+from tongka.journeys.wallet import channel
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.store import wallet
+from tongka.store.wallet import Business, CardPlace, Standing
+
+NOT_THERE = "card_not_there"
+
+
+async def start(run: Run) -> Said:
+    return await channel.begin(run, "lock.set")
+
+
+async def set_status(run: Run, heard: Heard) -> Said:
+    if not channel.stands(heard):
+        raise LookAgain
+    aid = (await run.card()).profile.aid
+    if aid not in channel.instances(heard):
+        return run.end(Standing.FAILED, NOT_THERE)
+    return channel.send(run, "lock.was_set", gp.set_status(aid, locked=run.order.business is Business.LOCK))
+
+
+async def was_set(run: Run, heard: Heard) -> Said:
+    if not heard.all_ok:
+        raise LookAgain
+    place = CardPlace.LOCKED if run.order.business is Business.LOCK else CardPlace.LIVE
+    await wallet.place_card(run.system.database, run.order.card_no, place, run.element.se_id)
+    return run.end(Standing.DONE)
+
+
+PHASES: dict[str, Phase] = {"lock.set": set_status, "lock.was_set": was_set}

@@ -1,0 +1,171 @@
+"""Opening a card in a phone: install the instance, personalise its files and keys, read it back, take it into use.
+
+Nothing of value is on the element before the last step. The card proves that it holds its keys by the MAC1 of an INIT
+FOR LOAD over our challenge; only then the sale is confirmed, and the first top-up is an ordinary load.
+"""
+
+from tongka.card import commands
+from tongka.card import global_platform as gp
+from tongka.card.apdu import Command, StatusWord
+from tongka.card.files import File15, File16, File17
+from tongka.card.purse import TERMINAL_LEN
+from tongka.errors import CardAnswersMissing
+from tongka.journeys import looks, topup
+from tongka.journeys.looks import KnownCard
+from tongka.journeys.wallet import channel, load, personal
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.ledger import Account
+from tongka.orders import DONE, RELEASED, WITHDRAWN, Event, Leg, State
+from tongka.store import cards, orders, wallet
+from tongka.store.orders import Order
+from tongka.store.wallet import CardPlace, Standing
+
+CHIP_FULL, CARD_EXISTS = "chip_full", "card_exists"
+PACKAGE, MODULE = bytes.fromhex("A0000006320101"), bytes.fromhex("A000000632010105")
+"""The load file and its class; the instance has the card type's AID."""
+SFI = {File15: 0x15, File16: 0x16, File17: 0x17}
+
+
+async def start(run: Run) -> Said:
+    """Look at what stands in the element under the instance's name."""
+    sale = await _sale(run)
+    if sale.state in DONE:
+        return await _opened(run)
+    if sale.state in WITHDRAWN:
+        return run.end(Standing.CANCELLED)
+    aid = (await run.card()).profile.aid
+    return run.send("open.look", commands.select_purse(aid), _read(File15))
+
+
+def _read(layout: type[File15 | File16 | File17]) -> Command:
+    return commands.read_binary(SFI[layout], length=layout.LENGTH)
+
+
+async def look(run: Run, heard: Heard) -> Said:
+    """Our card: it only remains to prove. Another live card: the element holds one. Else: install."""
+    card = await run.card()
+    told = heard[1]
+    if told and told.ok and len(told.data) == File15.LENGTH:
+        found = File15.parse(told.data)
+        if found.asn == card.row.asn:
+            return _prove(run, card)
+        if await _is_live(run, card, found):
+            return run.end(Standing.FAILED, CARD_EXISTS)
+    return await channel.begin(run, "open.install")
+
+
+async def _is_live(run: Run, card: KnownCard, found: File15) -> bool:
+    """Whether a card that stands there is one of ours that is in use; its remains are removed."""
+    other = await cards.find(run.system.database, card.profile.card_no(found))
+    return other is not None and other.enabled and other.status != "02"
+
+
+async def install(run: Run, heard: Heard) -> Said:
+    """Remove what a broken-off opening left, then install."""
+    if not channel.stands(heard):
+        raise LookAgain
+    aid = (await run.card()).profile.aid
+    steps = [gp.Install(PACKAGE, MODULE, aid).command, gp.install_for_personalization(aid)]
+    if aid in channel.instances(heard):
+        return channel.send(run, "open.installed", gp.delete(aid), *steps)
+    return channel.send(run, "open.installed", *steps)
+
+
+async def installed(run: Run, heard: Heard) -> Said:
+    """Personalise; a chip that has no room says so before anything is written."""
+    *_, install_sw, personalise_sw = (heard.status(n) for n in range(len(heard.answers)))
+    if install_sw == gp.Answer.NO_MEMORY:
+        return run.end(Standing.FAILED, CHIP_FULL)
+    if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
+        raise LookAgain
+    card = await run.card()
+    stores = await personal.store_data(run, card)
+    await _release(run, await _sale(run))
+    return channel.send(run, "open.personalised", *stores)
+
+
+async def _release(run: Run, sale: Order) -> None:
+    """1 → 6 → 2, committed before the keys leave; begun again, the order stays in 2."""
+    call = run.call
+    if sale.state in {State.INITIAL, State.FAILED}:
+        sale = await call.move_on(sale, Event.AUTHORISE, changes={"attempt": sale.attempt + 1})
+    if sale.state is State.AUTHORISING:
+        await call.move_on(sale, Event.KEYS_ANSWERED, changes={"attempt": sale.attempt + 1})
+    elif sale.state in RELEASED:
+        await call.move_on(sale, Event.REWRITE, changes={"attempt": sale.attempt + 1})
+
+
+async def personalised(run: Run, heard: Heard) -> Said:
+    if not heard.all_ok:
+        raise LookAgain
+    return _prove(run, await run.card())
+
+
+def _prove(run: Run, card: KnownCard) -> Said:
+    """Read everything back; INIT FOR LOAD of nothing shows that the keys are there."""
+    run.program.challenge = run.system.random(TERMINAL_LEN)
+    return run.send(
+        "open.prove",
+        commands.select_purse(card.profile.aid),
+        *(_read(layout) for layout in SFI),
+        commands.get_balance(),
+        commands.init_for_load(0, run.program.challenge),
+    )
+
+
+async def prove(run: Run, heard: Heard) -> Said:
+    """The card is in use from the sale's confirmation on."""
+    card = await run.card()
+    reading = looks.read_same_card(heard.script, card)
+    if reading.init is None or reading.init.terminal != run.program.challenge:
+        raise CardAnswersMissing("the answer to INIT FOR LOAD is missing")
+    if reading.files != personal.files(card):
+        return await channel.begin(run, "open.install")
+    await topup.verify_mac1(run.call, card, reading.init)
+    await wallet.place_card(run.system.database, card.card_no, CardPlace.LIVE, run.element.se_id)
+    await _confirm(run, card, await _sale(run))
+    return await _opened(run)
+
+
+async def _confirm(run: Run, card: KnownCard, sale: Order) -> None:
+    """The deposit is held and the fee earned; a sale whose release another round has yet to commit gets it here."""
+    if sale.state in DONE:
+        return
+    if sale.state not in RELEASED:
+        await _release(run, sale)
+        sale = await _sale(run)
+    fee = run.order.fee_fen
+    fee_leg = ((Leg("single", Account.DEPOSITS_HELD, Account.CARD_FEE_INCOME), fee),) if fee else ()
+    call = run.call
+    await call.move_on(
+        sale,
+        Event.CREDITED,
+        changes={"closed_by": "mac1"},
+        extra_legs=fee_leg,
+        card={
+            "enabled": True,
+            "sold_on": call.day,
+            "valid_to": card.file15.valid_to,
+            "deposit_fen": sale.amount_fen - fee,
+        },
+    )
+
+
+async def _opened(run: Run) -> Said:
+    return await load.start(run) if run.order.load_no else run.end(Standing.DONE)
+
+
+async def _sale(run: Run) -> Order:
+    order = await orders.by_number(run.system.database, run.order.sale_no)
+    if order is None:
+        raise AssertionError("an opening was accepted with its sale")
+    return order
+
+
+PHASES: dict[str, Phase] = {
+    "open.look": look,
+    "open.install": install,
+    "open.installed": installed,
+    "open.personalised": personalised,
+    "open.prove": prove,
+}

@@ -1,0 +1,150 @@
+"""What a script is made of: phases that read what the element answered and say what comes next.
+
+A script's whole state is a `Program`, a few plain values that are sealed and stored with every round; so any process
+goes on where another stopped. A phase is named by its file and what it reads: ``load.credit`` reads the answer to
+CREDIT FOR LOAD. It may be run twice with the same answers, and then comes to the same end: what it moves are orders,
+whose moves compare before they set.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tongka.card.apdu import Command, Response
+from tongka.card.script import Exchange, Script
+from tongka.journeys.call import Call, Outcome
+from tongka.journeys.looks import KnownCard, known_card
+from tongka.journeys.wallet.calls import Journey, ask, quiet_call
+from tongka.store.elements import Element
+from tongka.store.wallet import Standing, WalletOrder
+from tongka.system import System
+
+LOOKS_MAX = 16
+"""How often a script may begin anew within one session before a person has to see to it."""
+
+
+class Program(msgspec.Struct, omit_defaults=True):
+    """Where a script stands.
+
+    Attributes:
+        phase: reads the answers to `sent`.
+        sent: the commands of the latest order, before a secure channel wrapped them.
+        after: the phase that follows once a secure channel stands.
+        channel: the host's side of the secure channel, with its session keys.
+        host_challenge, greeting: ours, and what the security domain answered to it: INITIALIZE UPDATE.
+        challenge: what an INIT must repeat.
+        order_no: the order that card management is at.
+        looks: how often the script has begun.
+        done: what an update has written.
+
+    """
+
+    phase: str = ""
+    sent: tuple[bytes, ...] = ()
+    after: str = ""
+    channel: dict[str, Any] = {}
+    host_challenge: bytes = b""
+    greeting: bytes = b""
+    challenge: bytes = b""
+    order_no: str = ""
+    looks: int = 0
+    done: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the agent is to be told: commands for the element, or the end, or nothing yet.
+
+    Attributes:
+        state: of the order, from now on.
+        wait: nothing can be done yet; ask again.
+
+    """
+
+    commands: tuple[bytes, ...] = ()
+    state: Standing = Standing.RUNNING
+    reason: str = ""
+    wait: bool = False
+
+    @property
+    def ends(self) -> bool:
+        return self.state is not Standing.RUNNING
+
+
+class LookAgain(Exception):  # noqa: N818 - a turn of the script, no error
+    """The answers are not what the script expects: begin anew, by looking at the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The commands of an order, each with its answer; None where it is not to be had."""
+
+    answers: tuple[tuple[Command, Response | None], ...]
+
+    @classmethod
+    def pair(cls, sent: Sequence[bytes], answers: Sequence[bytes]) -> "Heard":
+        """Missing answers are empty ones; what is shorter than a status word was not to be had."""
+        padded = [*answers, *(b"" for _ in sent)]
+        return cls(
+            tuple(
+                (Command.parse(command), Response.parse(answer) if 2 <= len(answer) <= 258 else None)
+                for command, answer in zip(sent, padded, strict=False)
+            )
+        )
+
+    @property
+    def script(self) -> Script:
+        """What was answered."""
+        return tuple(Exchange(command, answer) for command, answer in self.answers if answer is not None)
+
+    def __getitem__(self, number: int) -> Response | None:
+        return self.answers[number][1]
+
+    @property
+    def all_ok(self) -> bool:
+        return all(answer is not None and answer.ok for _, answer in self.answers)
+
+    def status(self, number: int) -> int:
+        """A status word, 0 where there is no answer."""
+        answer = self.answers[number][1]
+        return 0 if answer is None else answer.sw
+
+
+@dataclass(slots=True)
+class Run:
+    """One step of a script: what it may look at, and how it says what comes next."""
+
+    system: System
+    order: WalletOrder
+    element: Element
+    at: datetime
+    program: Program = field(default_factory=Program)
+
+    def send(self, phase: str, *commands: Command, wrapped: Sequence[Command] | None = None) -> Said:
+        """Commands for the element; `phase` reads what it answers. `wrapped`: as a secure channel sends them."""
+        self.program.phase = phase
+        self.program.sent = tuple(map(bytes, commands))
+        return Said(tuple(map(bytes, wrapped if wrapped is not None else commands)))
+
+    def end(self, state: Standing, reason: str = "") -> Said:
+        self.program.phase, self.program.sent = "", ()
+        return Said(state=state, reason=reason)
+
+    @property
+    def call(self) -> Call:
+        """To move orders with, where nobody is answered."""
+        return quiet_call(self.system, self.order.institution, self.at)
+
+    async def card(self) -> KnownCard:
+        return await known_card(self.call, self.order.card_no)
+
+    async def ask(self, journey: Journey, actor: str = "") -> Outcome:
+        """What a journey answers; raises what it refuses with."""
+        return await ask(self.system, actor or self.order.institution, self.at, journey)
+
+
+Phase = Callable[[Run, Heard], Awaitable[Said]]
+Start = Callable[[Run], Awaitable[Said]]

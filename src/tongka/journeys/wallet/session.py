@@ -1,0 +1,230 @@
+"""IF5: each report is answered with the next order, and a repeated one with the very same bytes.
+
+The order that a round gives out, and where the script then stands, commit in one statement that compares the round; of
+two processes that answer the same report one wins, and both send its bytes. What the element answered may be lost, or
+come twice, or belong to a script that another handshake has ended: in doubt the script looks at the card.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from tongka.errors import CardError, Failed, MacWrong, Malformed, Refused
+from tongka.journeys.refusals import (
+    AlreadyCharged,
+    CardReportedError,
+    NotCharged,
+    OrderWithdrawn,
+    StaleScript,
+    TooManyWrongMacs,
+)
+from tongka.journeys.wallet import scripts, settle
+from tongka.journeys.wallet.program import LOOKS_MAX, Heard, LookAgain, Program, Run, Said
+from tongka.journeys.wallet.refusals import DeviceUnknown, NoCommonGround, SessionUnknown
+from tongka.orders import MoveForbidden
+from tongka.store import elements, wallet
+from tongka.store.elements import Element
+from tongka.store.orders import AnotherOpenOrder
+from tongka.store.wallet import FINAL, Advance, Standing, WalletOrder
+from tongka.system import System
+
+LONG_POLL = timedelta(seconds=30)
+POLL_S = 0.5
+VOID_DELAY_MS = 500
+
+AGAIN = (AlreadyCharged, NotCharged, StaleScript, MoveForbidden, CardReportedError, AnotherOpenOrder)
+"""Refusals that say: the books or the card are not where the script thought."""
+COMES_TO: tuple[tuple[tuple[type[Refused], ...], Standing], ...] = (
+    ((MacWrong, TooManyWrongMacs), Standing.UNKNOWN),
+    ((OrderWithdrawn,), Standing.CANCELLED),
+    ((Refused,), Standing.FAILED),
+)
+"""What a refusal ends an order with; the first that fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the agent reports.
+
+    Attributes:
+        digest: of its contents but the round.
+        polling: it has run nothing.
+        answers: of the element, in order; empty where one is not to be had.
+        round: of the order that it answers; None for the latest.
+
+    """
+
+    digest: bytes
+    polling: bool
+    answers: tuple[bytes, ...] = ()
+    round: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What an order message is to say; the partner's edge makes bytes of it."""
+
+    round: int
+    element: tuple[str, str]
+    said: Said
+    starts: bool
+    delay_ms: int
+
+
+Speak = Callable[[Saying], bytes]
+
+
+async def handshake(system: System, session_id: str, offered: Sequence[tuple[str, str]]) -> None:
+    """Choose the element, the first (type, id) offered that the order allows; a live session begins to look anew.
+
+    Raises:
+        SessionUnknown, NoCommonGround.
+
+    """
+    order = await _session(system, session_id)
+    allowed = {element.se_id for element in await _allowed(system, order)}
+    chosen = next((one for one in offered if one[1] in allowed), None)
+    if chosen is None:
+        raise NoCommonGround(f"none of the secure elements offered belongs to device {order.device_id} and this order")
+    await wallet.greet(system.database, session_id, chosen, system.clock())
+
+
+async def exchange(system: System, session_id: str, report: Report, speak: Speak) -> bytes:
+    """The order that answers a report.
+
+    Raises:
+        SessionUnknown: no such session, or it is too old.
+        Malformed: the round is one that was never given out.
+
+    """
+    order = await _session(system, session_id)
+    answered = order.round if report.round is None else report.round
+    if not 0 <= answered <= order.round:
+        raise Malformed("round", f"the latest order has round {order.round}")
+    if answered < order.round or order.state in FINAL:
+        return await _given(system, order, min(answered + 1, order.round))
+    program = await _program(system, order)
+    if report.round is None and report.polling and program.sent and not order.greeted:
+        return await _given(system, order, order.round)  # it has not seen the latest order
+    return await _answer(system, order, program, report, speak)
+
+
+async def _answer(system: System, order: WalletOrder, program: Program, report: Report, speak: Speak) -> bytes:
+    run = Run(system, order, await _element(system, order), system.clock(), program)
+    if order.greeted:
+        program.looks = 0
+    said = await _with_patience(run, report)
+    saying = Saying(
+        round=order.round + 1,
+        element=(order.se_type or "eSE", run.element.se_id),
+        said=said,
+        starts=order.round == 0 or order.greeted,
+        delay_ms=VOID_DELAY_MS if said.wait else 0,
+    )
+    body = speak(saying)
+    sealed = await system.hsm.seal(msgspec.msgpack.encode(program), _context(order))
+    step = Advance(
+        order=order,
+        report=report.digest,
+        body=body,
+        program=sealed,
+        state=said.state,
+        reason=said.reason,
+        at=system.clock(),
+    )
+    if await wallet.advance(system.database, step):
+        return body
+    return await _given(system, await _session(system, order.session_id), order.round + 1)
+
+
+async def _with_patience(run: Run, report: Report) -> Said:
+    """The next step; where nothing can be done yet it is held back for a while (long poll)."""
+    until = run.at + LONG_POLL
+    while (said := await _step(run, report)).wait:
+        if run.system.clock() + timedelta(seconds=POLL_S) >= until:
+            return said
+        await asyncio.sleep(POLL_S)
+        run.at = run.system.clock()
+    return said
+
+
+async def _step(run: Run, report: Report) -> Said:
+    """One turn of the script; what it refuses becomes what the order comes to."""
+    try:
+        return await _turn(run, report)
+    except (LookAgain, Failed):
+        run.program.phase, run.program.sent = "", ()
+        return Said(wait=True)
+    except Refused as error:
+        state = next(state for kinds, state in COMES_TO if isinstance(error, kinds))
+        return run.end(state, error.code)
+
+
+async def _turn(run: Run, report: Report) -> Said:
+    """Read the answers, or begin anew."""
+    program = run.program
+    if report.polling or not program.phase:
+        return await _look(run)
+    try:
+        return await scripts.PHASES[program.phase](run, Heard.pair(program.sent, report.answers))
+    except MacWrong:
+        raise
+    except (LookAgain, CardError, *AGAIN):
+        return await _look(run)
+
+
+async def _look(run: Run) -> Said:
+    """Begin the script, after whatever broke off before it."""
+    run.program.looks += 1
+    if run.program.looks > LOOKS_MAX:
+        return run.end(Standing.UNKNOWN, "card_does_not_follow")
+    broken = await settle.broken_off(run)
+    if broken:
+        return await settle.ask(run, broken)
+    return await scripts.STARTS[run.order.business](run)
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+async def _session(system: System, session_id: str) -> WalletOrder:
+    order = await wallet.by_session(system.database, session_id)
+    life = timedelta(seconds=system.settings.wallet.session_s)
+    if order is None or system.clock() - order.contacted_at > life:
+        raise SessionUnknown("there is no such session; submit the order again to get one")
+    return order
+
+
+async def _allowed(system: System, order: WalletOrder) -> list[Element]:
+    of_device = await elements.elements_of(system.database, order.device_id)
+    return [one for one in of_device if not order.elements or one.se_id in order.elements]
+
+
+async def _element(system: System, order: WalletOrder) -> Element:
+    """The one of the handshake; without a handshake, the device's first."""
+    allowed = await _allowed(system, order)
+    chosen = next((one for one in allowed if one.se_id == order.se_id), allowed[0] if allowed else None)
+    if chosen is None:
+        raise DeviceUnknown(f"device {order.device_id} has no secure element of ours")
+    return chosen
+
+
+async def _given(system: System, order: WalletOrder, number: int) -> bytes:
+    """The order of a round, as it was given out."""
+    body = await wallet.round_body(system.database, order.session_id, number)
+    if body is None:
+        raise SessionUnknown("the session ended before its first order")
+    return body
+
+
+async def _program(system: System, order: WalletOrder) -> Program:
+    if order.program is None:
+        return Program()
+    return msgspec.msgpack.decode(await system.hsm.unseal(order.program, _context(order)), type=Program)
+
+
+def _context(order: WalletOrder) -> bytes:
+    return f"wallet session {order.session_id}".encode()

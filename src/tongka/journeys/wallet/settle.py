@@ -1,0 +1,48 @@
+"""Before anything else: what became of a command of this card that broke off, by the card's own word."""
+
+from tongka.errors import Busy
+from tongka.journeys import management
+from tongka.journeys.call import Verdict
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.orders import Kind, State
+from tongka.store import orders
+from tongka.store.orders import Order
+from tongka.store.wallet import Standing
+
+FOR_A_CLERK = "for_a_clerk"
+
+
+async def broken_off(run: Run) -> Order | None:
+    """The order whose command may be under way; a sale is the opening's own, and moves no value on the card."""
+    found = await orders.open_of_card(run.system.database, run.order.card_no)
+    return found if found and found.kind is not Kind.SALE else None
+
+
+async def ask(run: Run, order: Order) -> Said:
+    """Issue card management's script."""
+    if order.state is State.AUTHORISING:
+        raise Busy(f"order {order.order_no} is being authorised")
+    outcome = await run.ask(
+        lambda call: management.request(call, order.card_no, order.order_no, order.amount_fen), order.institution
+    )
+    if outcome.verdict is Verdict.CREDITED:
+        raise LookAgain
+    run.program.order_no = order.order_no
+    return run.send("settle.told", *outcome.commands)
+
+
+async def told(run: Run, heard: Heard) -> Said:
+    """Credited or not, the script goes on; what the card cannot tell is for people."""
+    order = await orders.by_number(run.system.database, run.program.order_no)
+    if order is None or order.state not in {State.AUTHORISED, State.UNKNOWN, State.CONFIRMING, State.UNDECIDED}:
+        raise LookAgain
+    outcome = await run.ask(
+        lambda call: management.confirm(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script),
+        order.institution,
+    )
+    if outcome.verdict is Verdict.CLERK:
+        return run.end(Standing.UNKNOWN, FOR_A_CLERK)
+    raise LookAgain
+
+
+PHASES: dict[str, Phase] = {"settle.told": told}

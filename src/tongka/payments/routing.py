@@ -1,0 +1,62 @@
+"""Which institution is asked: payments made at Your Server went to their acquirer, all others to the installation's.
+
+To journeys this is one `PaymentInstitution`; where a payment was made is looked up, never guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tongka.payments import Answer, PaymentInstitution
+from tongka.payments.acquirer import Acquirer, RefundAsk
+from tongka.store import app, pay
+from tongka.store.db import Database
+
+OURS = "app"
+"""The institution under whose name Your Server orders."""
+PARTS = ("/open", "/in")
+"""Behind an order's number: what a part of its payment is for."""
+CARRIED_IN, CARRIED_OUT = "/in", "/out"
+"""The two halves of a migration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A `PaymentInstitution` over several."""
+
+    database: Database
+    acquirers: Mapping[str, Acquirer]
+    others: PaymentInstitution
+
+    async def paid(self, institution: str, payment_order: str, amount_fen: int) -> Answer:
+        """Of our own orders: whether the payment is decided and covers the amount, or a deletion has paid it out."""
+        if institution != OURS:
+            return await self.others.paid(institution, payment_order, amount_fen)
+        if payment_order.endswith(CARRIED_IN):
+            out = payment_order.removesuffix(CARRIED_IN) + CARRIED_OUT
+            return _yes(await app.carried_fen(self.database, OURS, out) == amount_fen)
+        row = await pay.of_order(self.database, _order_no(payment_order))
+        return _yes(row is not None and row.state == "paid" and row.amount_fen == amount_fen)
+
+    async def refund(self, institution: str, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
+        """Ask first what became of it: a refund that was asked for before may have been paid."""
+        row = await pay.of_order(self.database, _order_no(payment_order)) if institution == OURS else None
+        if row is None:
+            return await self.others.refund(institution, refund_no, payment_order, amount_fen)
+        acquirer = self.acquirers.get(row.acquirer)
+        if acquirer is None:
+            return Answer.UNKNOWN  # until it is configured again
+        wanted = RefundAsk(
+            refund_no=refund_no, payment_no=row.payment_no, amount_fen=amount_fen, total_fen=row.amount_fen
+        )
+        known = await acquirer.query_refund(wanted)
+        return known if known is Answer.YES else await acquirer.refund(wanted)
+
+
+def _order_no(payment_order: str) -> str:
+    for part in PARTS:
+        payment_order = payment_order.removesuffix(part)
+    return payment_order
+
+
+def _yes(holds: bool) -> Answer:  # noqa: FBT001 - the answer itself
+    return Answer.YES if holds else Answer.NO

@@ -1,0 +1,104 @@
+"""Secure elements that we may manage, and the card numbers to give out for them."""
+
+from dataclasses import dataclass
+
+from tongka.errors import Failed
+from tongka.store.db import Database
+
+
+class NumbersUsedUp(Failed):
+    """The issuer has no card numbers left; add a range."""
+
+    code = "numbers_used_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A secure element; `keys` are sealed."""
+
+    se_id: str
+    device_id: str
+    scp: str
+    key_version: int
+    security_domain: bytes
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CardRange:
+    """The numbers of one issuer: `prefix` and a serial of so many digits."""
+
+    issuer_id: str
+    profile: str
+    prefix: str
+    digits: int
+    last_serial: int
+
+
+async def add_element(database: Database, element: Element) -> None:
+    """Take an element onto our books; one that is there stays as it is."""
+    await database.execute(
+        "INSERT INTO secure_element (se_id, device_id, scp, key_version, security_domain, keys)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        element.se_id,
+        element.device_id,
+        element.scp,
+        element.key_version,
+        element.security_domain,
+        element.keys,
+    )
+
+
+async def elements_of(database: Database, device_id: str) -> list[Element]:
+    """The elements of a device, by their identifiers."""
+    rows = await database.read(
+        "SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element"
+        " WHERE device_id = $1 ORDER BY se_id",
+        device_id,
+    )
+    return [Element(*row) for row in rows]
+
+
+async def add_range(database: Database, numbers: CardRange) -> None:
+    """Give an issuer numbers; an issuer that has some keeps them."""
+    await database.execute(
+        "INSERT INTO card_range (issuer_id, profile, prefix, digits, last_serial) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT DO NOTHING",
+        numbers.issuer_id,
+        numbers.profile,
+        numbers.prefix,
+        numbers.digits,
+        numbers.last_serial,
+    )
+
+
+async def find_range(database: Database, issuer_id: str) -> CardRange | None:
+    row = await database.read_row(
+        "SELECT issuer_id, profile, prefix, digits, last_serial FROM card_range WHERE issuer_id = $1", issuer_id
+    )
+    return CardRange(*row) if row else None
+
+
+async def issuers(database: Database) -> list[CardRange]:
+    """Every issuer with its numbers."""
+    rows = await database.read(
+        "SELECT issuer_id, profile, prefix, digits, last_serial FROM card_range ORDER BY issuer_id"
+    )
+    return [CardRange(*row) for row in rows]
+
+
+async def allot(database: Database, issuer_id: str) -> str:
+    """The issuer's next card number; it never comes back.
+
+    Raises:
+        NumbersUsedUp: there is none.
+
+    """
+    number: str | None = await database.fetchval(
+        "UPDATE card_range SET next_serial = next_serial + 1 WHERE issuer_id = $1 AND next_serial <= last_serial"
+        " RETURNING prefix || lpad((next_serial - 1)::text, digits, '0')",
+        issuer_id,
+    )
+    if number is None:
+        raise NumbersUsedUp(f"issuer {issuer_id} has no card numbers left; add a range")
+    return number

@@ -1,0 +1,306 @@
+"""Cards in phones: where they are, IF4's orders with their sessions, and the rounds of IF5."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+
+from tongka.errors import Busy, Failed
+from tongka.store import cards, orders
+from tongka.store.cards import CardRow
+from tongka.store.db import Database
+from tongka.store.orders import Order
+
+
+class Business(StrEnum):
+    """What can be done with a card in a phone."""
+
+    OPEN = "OPEN"
+    TOPUP = "TOPUP"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    LOCK = "LOCK"
+    UNLOCK = "UNLOCK"
+
+
+class Standing(StrEnum):
+    """How far an order of IF4 is. `UNKNOWN` goes on at the next handshake; the last three are final."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({Standing.DONE, Standing.FAILED, Standing.CANCELLED})
+
+
+class CardPlace(StrEnum):
+    """Where a card in a phone is in its life."""
+
+    OPENING = "opening"
+    LIVE = "live"
+    LOCKED = "locked"
+    GONE = "gone"
+
+
+class AlreadyAccepted(Busy):
+    """The same order was accepted while this one was under way; look it up."""
+
+    code = "already_accepted"
+
+
+class ElementTaken(Failed):
+    """The element holds another card of this package."""
+
+    code = "element_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class WalletCard:
+    """A card that is, or is to be, in a phone."""
+
+    card_no: str
+    issuer_id: str
+    institution: str
+    device_id: str
+    se_id: str
+    state: CardPlace
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletOrder:
+    """One row; the columns' meaning stands beside them in 0040_wallet.sql."""
+
+    institution: str
+    server_order_id: str
+    digest: bytes
+    session_id: str
+    business: Business
+    issuer_id: str
+    device_id: str
+    card_no: str
+    amount_fen: int
+    created_at: datetime
+    contacted_at: datetime
+    fee_fen: int = 0
+    holder_type: int | None = None
+    elements: tuple[str, ...] = ()
+    state: Standing = Standing.ACCEPTED
+    reason: str = ""
+    sale_no: str = ""
+    load_no: str = ""
+    se_id: str = ""
+    se_type: str = ""
+    round: int = 0
+    greeted: bool = False
+    program: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What an order to open a card brings besides: the card, and its orders."""
+
+    card: CardRow
+    orders: Sequence[Order]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """One round: the order of this number is given out, and the script stands there."""
+
+    order: WalletOrder
+    report: bytes
+    body: bytes
+    program: bytes
+    state: Standing
+    reason: str
+    at: datetime
+
+
+_NAMES = tuple(field.name for field in fields(WalletOrder))
+_SELECT = f"SELECT {', '.join(_NAMES)} FROM wallet_order"  # noqa: S608 - our own names
+
+
+def _wallet_order(row: asyncpg.Record | None) -> WalletOrder | None:
+    if row is None:
+        return None
+    values = dict(row)
+    typed = {
+        "business": Business(values["business"]),
+        "state": Standing(values["state"]),
+        "elements": tuple(values["elements"]),
+    }
+    return WalletOrder(**values | typed)
+
+
+# --- cards ------------------------------------------------------------------------------------------------------------
+
+_CARD = "SELECT card_no, issuer_id, institution, device_id, se_id, state, opened_at FROM wallet_card"
+
+
+def _card(row: asyncpg.Record) -> WalletCard:
+    return WalletCard(**dict(row) | {"state": CardPlace(row["state"])})
+
+
+async def find_card(database: Database, card_no: str) -> WalletCard | None:
+    row = await database.read_row(f"{_CARD} WHERE card_no = $1", card_no)
+    return _card(row) if row else None
+
+
+async def cards_of_device(database: Database, device_id: str) -> list[WalletCard]:
+    """The cards in a device, the latest first."""
+    rows = await database.read(
+        f"{_CARD} WHERE device_id = $1 AND state IN ('live', 'locked') ORDER BY opened_at DESC", device_id
+    )
+    return [_card(row) for row in rows]
+
+
+async def place_card(database: Database, card_no: str, state: CardPlace, se_id: str) -> None:
+    """Note where a card is.
+
+    Raises:
+        ElementTaken: another live card is noted there.
+
+    """
+    try:
+        await database.execute(
+            "UPDATE wallet_card SET state = $2, se_id = $3 WHERE card_no = $1", card_no, state.value, se_id
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise ElementTaken(f"element {se_id} holds another card") from error
+
+
+# --- orders of IF4 ----------------------------------------------------------------------------------------------------
+
+_PLACES = ", ".join(f"${n}" for n in range(1, len(_NAMES) + 1))
+_ACCEPT = f"INSERT INTO wallet_order ({', '.join(_NAMES)}) VALUES ({_PLACES})"  # noqa: S608 - our own names
+
+_ADD_CARD = """
+INSERT INTO wallet_card (card_no, issuer_id, institution, device_id, state, opened_at)
+VALUES ($1, $2, $3, $4, 'opening', $5)
+"""
+
+
+async def accept(database: Database, order: WalletOrder, opening: Opening | None = None) -> None:
+    """Take an order, and with an opening its card and its orders; all or nothing.
+
+    Raises:
+        AlreadyAccepted: an order of this id is there.
+        PaymentClaimed: the payment pays for something else.
+
+    """
+    values: list[Any] = [getattr(order, name) for name in _NAMES]
+    try:
+        async with database.transaction() as connection:
+            await connection.execute(_ACCEPT, *values)
+            if opening:
+                await cards.register_on(connection, [opening.card])
+                await connection.execute(
+                    _ADD_CARD, order.card_no, order.issuer_id, order.institution, order.device_id, order.created_at
+                )
+                for one in opening.orders:
+                    await orders.create_on(connection, one, order.institution)
+            await connection.execute(
+                "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)",
+                order.created_at,
+                order.institution,
+                f"wallet {order.business.value}",
+                order.server_order_id,
+                order.card_no,
+            )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "server_order_exists":
+            raise AlreadyAccepted(f"order {order.server_order_id} was accepted meanwhile") from error
+        if error.constraint_name == "payment_already_claimed":
+            raise orders.PaymentClaimed("The payment already pays for another order") from error
+        raise
+
+
+async def by_server_order(database: Database, institution: str, server_order_id: str) -> WalletOrder | None:
+    row = await database.read_row(
+        f"{_SELECT} WHERE institution = $1 AND server_order_id = $2", institution, server_order_id
+    )
+    return _wallet_order(row)
+
+
+async def latest_of_number(database: Database, institution: str, server_order_id: str) -> WalletOrder | None:
+    """The latest order of that number, of an institution or, if it is empty, of any."""
+    row = await database.read_row(
+        f"{_SELECT} WHERE server_order_id = $2 AND ($1 = '' OR institution = $1) ORDER BY created_at DESC LIMIT 1",
+        institution,
+        server_order_id,
+    )
+    return _wallet_order(row)
+
+
+async def by_session(database: Database, session_id: str) -> WalletOrder | None:
+    return _wallet_order(await database.read_row(f"{_SELECT} WHERE session_id = $1", session_id))
+
+
+async def touch(database: Database, session_id: str, at: datetime) -> None:
+    """The session lives on from this moment."""
+    await database.execute("UPDATE wallet_order SET contacted_at = $2 WHERE session_id = $1", session_id, at)
+
+
+async def greet(database: Database, session_id: str, element: tuple[str, str], at: datetime) -> None:
+    """Note a handshake and the element (type, id) that it chose."""
+    await database.execute(
+        "UPDATE wallet_order SET se_type = $2, se_id = $3, contacted_at = $4, greeted = true WHERE session_id = $1",
+        session_id,
+        *element,
+        at,
+    )
+
+
+async def advance(database: Database, step: Advance) -> bool:
+    """Give out the next order; False where another request did so first."""
+    order = step.order
+    done: int | None = await database.fetchval(
+        """
+        WITH advanced AS (
+            UPDATE wallet_order
+            SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7
+            WHERE session_id = $1 AND round = $2 AND state NOT IN ('done', 'failed', 'cancelled')
+            RETURNING session_id, round
+        )
+        INSERT INTO wallet_round (session_id, round, report, body, at)
+        SELECT session_id, round, $3, $8, $7 FROM advanced RETURNING round
+        """,
+        order.session_id,
+        order.round,
+        step.report,
+        step.program,
+        step.state.value,
+        step.reason,
+        step.at,
+        step.body,
+    )
+    return done is not None
+
+
+async def round_body(database: Database, session_id: str, number: int) -> bytes | None:
+    """The order that was given out in a round."""
+    body: bytes | None = await database.read_value(
+        "SELECT body FROM wallet_round WHERE session_id = $1 AND round = $2", session_id, number
+    )
+    return body
+
+
+async def finish(database: Database, order: WalletOrder, state: Standing, reason: str) -> bool:
+    """End an order from outside its session; False where it ended otherwise."""
+    tag = await database.execute(
+        "UPDATE wallet_order SET state = $3, reason = $4 WHERE institution = $1 AND server_order_id = $2"
+        " AND state NOT IN ('done', 'failed', 'cancelled')",
+        order.institution,
+        order.server_order_id,
+        state.value,
+        reason,
+    )
+    return tag == "UPDATE 1"

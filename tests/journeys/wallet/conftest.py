@@ -1,0 +1,52 @@
+"""A platform with an issuer of cards for phones, and phones with purses in them."""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from seram_agent import Agent
+from tongka.partners.huawei import serve
+from tongka.sandbox.card.machine import SoftwareCard
+from tongka.store import elements
+from tongka.store.elements import CardRange, Element
+
+ISSUER = "90000001"
+
+
+@dataclass
+class Phones:
+    """Phones of one world."""
+
+    world: object
+    http: httpx.AsyncClient
+
+    async def with_card(self, card: SoftwareCard, number: str = "1") -> Agent:
+        """A phone whose element holds a card that is in use."""
+        agent = await self.empty(card, number)
+        image = card.image
+        await self.world.database.execute(
+            "INSERT INTO wallet_card VALUES ($1, $2, $3, $4, $5, 'live', now())",
+            image.card_no, ISSUER, agent.institution, agent.device_id, agent.se_id,
+        )  # fmt: skip
+        return agent
+
+    async def empty(self, element: object, number: str = "1") -> Agent:
+        device, se_id = f"device-{number}", f"E{number:0>31}"
+        keys = b""
+        await elements.add_element(
+            self.world.database, Element(se_id, device, "03", 1, bytes.fromhex("A000000151000000"), keys)
+        )
+        return Agent(self.http, "90000001", self.world.partner_key, element, se_id, device, ISSUER)
+
+
+@pytest.fixture
+async def phones(world):
+    await elements.add_range(world.database, CardRange(ISSUER, "huzhou-ministry-3des", "31048806", 11, 10**11 - 1))
+    app = Starlette(
+        routes=[*serve.order_routes(world.system), Mount("/gp/seram", routes=serve.seram_routes(world.system))]
+    )
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+    return Phones(world, http)
