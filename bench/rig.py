@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,11 @@ def cpu_s(pid: int) -> float:
 
 def family_cpu_s(parent: int) -> float:
     """CPU time of a process and of all its present children; of those that ended if it waited for them."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return cpu_s(parent) + sum(cpu_s(int(child)) for child in children)
+    total = 0.0
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(FileNotFoundError):  # it has just ended, and counts with its parent from now on
+            total += cpu_s(int(child))
+    return total + cpu_s(parent)
 
 
 def postmaster_of(folder: Path) -> int:
@@ -159,6 +162,19 @@ class PgBench:
     per_second: float
     server_cpu_s: float
     transactions: int
+
+
+def pgbench_count(server: EmbeddedPostgres, script: Path, clients: int, each: int, **variables: int) -> float:
+    """Run a script `each` times with every client; transactions a second. It may count with `:i`."""
+    variables |= {"i": 0, "each": each}
+    done = subprocess.run(
+        [str(server.binaries / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-t", str(each),
+         *(f"-D{name}={value}" for name, value in variables.items()), "-f", str(script), server.url],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("tps = "))
+    return float(line.split()[2])
 
 
 def pgbench(server: EmbeddedPostgres, script: Path, *, clients: int, seconds: int, jobs: int = 2) -> PgBench:
