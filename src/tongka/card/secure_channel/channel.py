@@ -142,7 +142,7 @@ class Channel:
             MacWrong: its MAC does not verify, or is missing.
 
         """
-        if not self.level & SecurityLevel.R_MAC or not _is_protected(answer.sw):
+        if not self.level & SecurityLevel.R_MAC or not is_protected(answer.sw):
             return answer
         data, mac = answer.data[:-MAC_LEN], answer.data[-MAC_LEN:]
         expected = self.protocol.mac(self.keys.rmac, self.chain, data + answer.sw.to_bytes(2, "big"))[:MAC_LEN]
@@ -184,7 +184,7 @@ class Channel:
         return cls(protocol, level, SessionKeys.from_json(entry.get("keys")), chain, commands)
 
 
-def _is_protected(sw: int) -> bool:
+def is_protected(sw: int) -> bool:
     """Amendment D 6.2.5: answers that report an error carry no MAC; 9000 and the warnings 62xx, 63xx do."""
     return sw == StatusWord.OK or sw >> 8 in (0x62, 0x63)
 
