@@ -63,6 +63,7 @@ async def test_copies_of_one_code_at_many_gates_are_charged_once(city):
         code = bytes.fromhex(issued.json()["code"])
         for one in document["merchant"]["gates"]:
             gate = SimulatedGate(one["gate_id"], one["token"], one["service"], keys, lambda: int(time()))
+            await gate.join(http, document["merchant"]["upload_url"])
             for _ in range(COPIES):  # a gate that forgets what it has seen
                 gate.seen.clear()
                 gate.show(code)
