@@ -31,7 +31,7 @@ from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
 from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
-from tongka.sandbox import linkage_city, merchant_city, plan, riding_city
+from tongka.sandbox import linkage_city, merchant_city, plan, riding_city, wallet_city
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
@@ -93,6 +93,7 @@ async def open_city(folder: Path, host: str, port: int, clock: Callable[[], date
         await linkage_city.furnish(system, seed, images)
         await riding_city.furnish(system, riding)
         await merchant_city.furnish(system, seed)
+        await wallet_city.furnish(system, seed, images)
         yield City(folder, system, partner_key, seed, images, riding)
 
 

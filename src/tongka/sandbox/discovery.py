@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tongka.sandbox import linkage_city, merchant_city, plan, riding_city
+from tongka.sandbox import linkage_city, merchant_city, plan, riding_city, wallet_city
 from tongka.sandbox.city import DISCOVERY, ENDPOINTS, City, write_whole
 
 FORMAT = 1
@@ -39,6 +39,7 @@ async def document(city: City, base_url: str) -> dict[str, Any]:
         "linkage": linkage_city.section(base_url, city.seed, city.cards),
         **await riding_city.sections(city.system, city.riding, base_url),
         "merchant": merchant_city.section(city.seed, base_url),
+        "wallet": wallet_city.section(base_url, city.seed, city.partner_key),
         "cards": [image.to_json() for image in city.cards],
     }
 

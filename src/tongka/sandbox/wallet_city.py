@@ -1,0 +1,60 @@
+"""What a city has for cards in phones: secure elements, empty and ready, and card numbers to give out."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from tongka.card.profiles import PROFILES
+from tongka.crypto import sm2
+from tongka.keys import element_context
+from tongka.partners.huawei.serve import ORDER_PATH
+from tongka.sandbox import plan
+from tongka.sandbox.card.image import CardImage
+from tongka.sandbox.element.image import ElementImage
+from tongka.sandbox.element.mint import elements as mint_elements
+from tongka.store import elements
+from tongka.store.elements import CardRange, Element
+from tongka.system import System
+
+ISSUER = plan.IDENTITY.institution
+"""The institution that signs orders (X-Institution) issues the cards."""
+PROFILE = PROFILES["huzhou-ministry-3des"]
+DRAWN_DIGITS, SERIAL_DIGITS = 5, 6
+"""A number is the BIN, digits of the city's own, and a serial."""
+SERAM_PATH = "/gp/seram"
+
+
+async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> None:
+    """Put everything there that is not there yet."""
+    for image in mint_elements(seed):
+        await elements.add_element(system.database, await _row(system, image))
+    numbers = CardRange(ISSUER, PROFILE.name, _prefix(seed, images), SERIAL_DIGITS, 10**SERIAL_DIGITS - 1)
+    await elements.add_range(system.database, numbers)
+
+
+async def _row(system: System, image: ElementImage) -> Element:
+    keys = image.keys.enc + image.keys.mac + image.keys.dek
+    sealed = await system.hsm.seal(keys, element_context(image.se_id))
+    return Element(image.se_id, image.device_id, image.scp, image.key_version, image.security_domain, sealed)
+
+
+def _prefix(seed: bytes, images: Sequence[CardImage]) -> str:
+    """The digits before the serial: none of the city's plastic cards has them."""
+    first = int.from_bytes(hmac.digest(seed, b"wallet numbers", hashlib.sha256)[:8])
+    stem = plan.NUMBER_PREFIX[PROFILE.card_no_digits]
+    candidates = (f"{stem}{(first + n) % 10**DRAWN_DIGITS:0{DRAWN_DIGITS}}" for n in count())
+    taken = tuple(image.card_no for image in images)
+    return next(one for one in candidates if not any(number.startswith(one) for number in taken))
+
+
+def section(base_url: str, seed: bytes, partner_key: sm2.PrivateKey) -> dict[str, Any]:
+    """Of sandbox.json; orders are signed by the integrator's institution, with the key of the card front."""
+    return {
+        "order_url": f"{base_url}{ORDER_PATH}",
+        "partner_private_key": partner_key.secret_bytes().hex().upper(),
+        "seram_url": f"{base_url}{SERAM_PATH}",
+        "issuer_id": ISSUER,
+        "secure_elements": [image.entry() for image in mint_elements(seed)],
+    }
