@@ -51,6 +51,7 @@ async def fill(database: Database) -> dict[tuple[Kind, str], Order]:
 
 async def order(database: Database, number: str, kind: Kind, *events: Event, **columns: Any) -> Order:
     parts: dict[str, Any] = {
+        "card_no": f"card-{number}",
         "payment_order": f"pay-{number}",
         "payment_method": "03",
         "amount_fen": AMOUNT,
@@ -64,7 +65,6 @@ async def order(database: Database, number: str, kind: Kind, *events: Event, **c
         kind, parts = Kind.TOPUP, parts | {"amount_fen": 0, "paid": False}
         unload = {"kind": Kind.UNLOAD, "amount_fen": AMOUNT, "paid": True}
     current = Order(
-        card_no=f"card-{number}",
         order_no=number,
         kind=kind,
         state=State.INITIAL,

@@ -18,6 +18,7 @@ GROUPS: dict[str, str] = {
     "prepaid": "prepaid accounts of merchants: open, supply, list, statement",
     "recharge-card": "recharge cards: issue, activate, list, expire",
     "group-card": "group cards: import what companies allot, list",
+    "order": "orders: list, show, and the decision of two people",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",

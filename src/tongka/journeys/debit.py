@@ -21,12 +21,11 @@ async def verify_debit(call: Call, card: KnownCard, order: Order, tac: bytes) ->
     await call.system.hsm.verify_purchase_tac(card.keys(init.key_version), init, released[:4], moment, tac)
 
 
-def payout(card: KnownCard, order: Order) -> dict[str, Any]:
+def payout(deposit_fen: int, order: Order) -> dict[str, Any]:
     """The parts of the move that ends a return: deposit and balance are paid out, the card leaves the books."""
-    deposit = card.row.deposit_fen
     transfers = (
-        (Leg("single", Account.DEPOSITS_HELD, Account.REFUNDS_PAYABLE), deposit),
-        (Leg("single", Account.REFUNDS_PAYABLE, receivable(order.payment_method)), order.amount_fen + deposit),
+        (Leg("single", Account.DEPOSITS_HELD, Account.REFUNDS_PAYABLE), deposit_fen),
+        (Leg("single", Account.REFUNDS_PAYABLE, receivable(order.payment_method)), order.amount_fen + deposit_fen),
     )
     return {
         "extra_legs": tuple((leg, amount) for leg, amount in transfers if amount),

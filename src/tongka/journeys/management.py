@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tongka.card import appendix_c, commands
 from tongka.card.apdu import Command
-from tongka.card.commands import CommandKind
+from tongka.card.commands import CommandKind, classify
 from tongka.card.purse import TERMINAL_LEN, LoadInit, TransactionType
 from tongka.card.reading import LOG_READS
 from tongka.card.script import Script
@@ -99,7 +99,7 @@ async def _verify_challenge(call: Call, card: KnownCard, init: LoadInit) -> None
 
 async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fresh: LoadInit) -> bytes:
     if await _is_proved(call, card, order, answers):
-        parts = payout(card, order) if order.kind is Kind.RETURN else {}
+        parts = payout(card.row.deposit_fen, order) if order.kind is Kind.RETURN else {}
         changes = {"challenge": None, "closed_by": "tac"}
         outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
         return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **parts)
@@ -109,9 +109,13 @@ async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fr
         changes = {"challenge": None, "closed_by": counter.CLOSED_BY}
         outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
         return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **counter.payout(order))
-    log = looks.answer_to(answers, CommandKind.READ_RECORD)
-    return await _conclude(
-        call, order, Event.MANAGED_UNDECIDED, Verdict.CLERK, evidence=log.data if log and log.ok else b""
+    return await _conclude(call, order, Event.MANAGED_UNDECIDED, Verdict.CLERK, evidence=_log(answers))
+
+
+def _log(answers: Script) -> bytes:
+    """The log records for the clerk, newest first."""
+    return b"".join(
+        answer.data for command, answer in answers if classify(command) is CommandKind.READ_RECORD and answer.ok
     )
 
 

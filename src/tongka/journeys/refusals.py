@@ -193,3 +193,15 @@ class AllotmentExceeded(Refused):
     """More than is left of what was allotted to the group card."""
 
     code = "allotment_exceeded"
+
+
+class DecisionDiffers(Refused):
+    """Another person has proposed the opposite for this order."""
+
+    code = "decision_differs"
+
+
+class ProposalGone(Refused):
+    """Nothing is proposed for the order any more, or something else: look again."""
+
+    code = "proposal_gone"

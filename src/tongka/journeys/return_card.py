@@ -180,4 +180,6 @@ async def _pay_claim(call: Call, card: KnownCard, order: Order) -> bytes:
 async def _pay(call: Call, card: KnownCard, order: Order, event: Event, closed_by: str) -> bytes:
     """The balance leaves the float with the order's own transfer; the deposit joins it, and both are paid out."""
     changes = {"closed_by": closed_by}
-    return await call.move(order, event, call.outcome(order=order), changes=changes, **payout(card, order))
+    return await call.move(
+        order, event, call.outcome(order=order), changes=changes, **payout(card.row.deposit_fen, order)
+    )

@@ -7,7 +7,6 @@ open order for each card, one order for each payment, one reply for each request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -15,6 +14,7 @@ import asyncpg
 from tongka.errors import Busy, Refused
 from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
 from tongka.store.db import Database, Leased
+from tongka.store.move_sql import move_sql
 
 COLUMNS = (
     "card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel, amount_fen, paid,"
@@ -120,6 +120,7 @@ class Move:
         extra_legs: transfers beside the order's own, each with its amount.
         card: columns of the order's card to set.
         claim: the payment that begins to pay for the order with this move.
+        confirms: the decision of two people that this move carries out is confirmed by the actor.
         actor: who caused it, for the audit.
 
     """
@@ -135,6 +136,7 @@ class Move:
     extra_legs: tuple[tuple[Leg, int], ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
     claim: str = ""
+    confirms: bool = False
 
     @property
     def target(self) -> State:
@@ -333,8 +335,13 @@ async def move(database: Database, step: Move) -> None:
     reserving = any(leg.kind == "pending" for leg, _ in transfers)
     if order.pending_id is not None and any(leg.kind in {"post", "void"} for leg, _ in transfers):
         changes["pending_id"] = None
-    sql = _move_sql(
-        tuple(changes), tuple(step.card), reserving=reserving, replies=step.reply is not None, claims=bool(step.claim)
+    sql = move_sql(
+        tuple(changes),
+        tuple(step.card),
+        reserving=reserving,
+        replies=step.reply is not None,
+        claims=bool(step.claim),
+        confirms=step.confirms,
     )
     reply = (step.reply.request, step.reply.digest, step.reply.body) if step.reply else ()
     tag = await _write(
@@ -359,6 +366,7 @@ async def move(database: Database, step: Move) -> None:
         *changes.values(),
         *step.card.values(),
         *((order.institution, step.claim) if step.claim else ()),
+        *((step.event is Event.DECIDED_CREDITED,) if step.confirms else ()),
     )
     if tag is None:
         raise MovedMeanwhile(f"order {order.order_no} was moved by another request; look again")
@@ -374,46 +382,6 @@ def _transfers(step: Move) -> list[tuple[Leg, int]]:
         funded_from=order.funded_from,
     )
     return [*((leg, order.amount_fen) for leg in own if order.amount_fen), *step.extra_legs]
-
-
-@lru_cache(maxsize=256)
-def _move_sql(columns: tuple[str, ...], card: tuple[str, ...], *, reserving: bool, replies: bool, claims: bool) -> str:
-    first = 19 if replies else 16
-    sets = [f"{column} = ${first + i}" for i, column in enumerate(columns)]
-    sets += ["pending_id = nextval('transfer_id_seq')"] if reserving else []
-    first += len(columns)
-    card_sets = ", ".join(f"{column} = ${first + i}" for i, column in enumerate(card))
-    update = f"UPDATE card SET {card_sets} FROM moved WHERE card.card_no = moved.card_no"  # noqa: S608 - our own names
-    carded = f", carded AS ({update})" if card else ""
-    first += len(card)
-    claimed = (
-        ", claimed AS (INSERT INTO payment_claim (institution, payment_order, card_no, order_no)"  # noqa: S608 - numbers
-        f" SELECT ${first}, ${first + 1}, card_no, order_no FROM moved)"
-        if claims
-        else ""
-    )
-    replied = (
-        ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $16, $17, $18, $6 FROM moved)"
-        if replies
-        else ""
-    )
-    return f"""
-WITH moved AS (
-    UPDATE orders SET state = $5, moved_at = $6, settlement_date = $7{"".join(", " + part for part in sets)}
-    WHERE card_no = $1 AND order_no = $2 AND state = $3 AND attempt = $4
-    RETURNING card_no, order_no, pending_id
-), posted AS (
-    INSERT INTO transfer (card_no, id, order_no, kind, pending_id, debit, credit, amount_fen, reason, posted_at,
-                          business_date)
-    OVERRIDING SYSTEM VALUE
-    SELECT moved.card_no, CASE leg.kind WHEN 'pending' THEN moved.pending_id ELSE nextval('transfer_id_seq') END,
-           moved.order_no, leg.kind, CASE WHEN leg.kind IN ('post', 'void') THEN $15::bigint END,
-           leg.debit, leg.credit, leg.amount_fen, $9, $6, $7
-    FROM moved, unnest($11::text[], $12::int[], $13::int[], $14::bigint[]) AS leg (kind, debit, credit, amount_fen)
-), audited AS (
-    INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
-){replied}{carded}{claimed}
-SELECT order_no FROM moved"""  # noqa: S608 - columns are the code's own
 
 
 async def _write(database: Database, sql: str, *arguments: Any) -> asyncpg.Record | None:

@@ -65,8 +65,8 @@ async def _return_empty(call: Call, card: KnownCard) -> bytes:
     order = topup.new_order(call, Kind.RETURN, card.card_no, 0, PAID_BACK_BY)
     order = replace(order, reference=order.order_no, return_type=return_card.GOOD)
     await orders.create(call.system.database, order, call.actor)
-    changes = {"closed_by": "mac1"}
-    return await call.move(order, Event.WAITED, call.outcome(order=order), changes=changes, **payout(card, order))
+    parts = payout(card.row.deposit_fen, order) | {"changes": {"closed_by": "mac1"}}
+    return await call.move(order, Event.WAITED, call.outcome(order=order), **parts)
 
 
 async def debit(run: Run, heard: Heard) -> Said:

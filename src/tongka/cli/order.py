@@ -1,0 +1,205 @@
+"""`tongka order`: orders for people: lists, all there is about one, and the decision of two people about one in 9."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tongka.card.files import LogRecord
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of
+from tongka.days import ZONE, business_date
+from tongka.errors import TongkaError
+from tongka.journeys import decide as journey
+from tongka.journeys.refusals import OrderNotFound
+from tongka.money import format_yuan
+from tongka.orders import Kind, State
+from tongka.store import decisions, order_history, orders
+from tongka.store.decisions import Decision
+from tongka.store.order_history import Chosen, Event, Posted
+from tongka.store.orders import Order
+from tongka.store.overview import OrderLine
+from tongka.store.stamp import Stamp
+
+app = typer.Typer(no_args_is_help=True, help="Orders: listed, looked at, and decided by two people.")
+
+OrderArgument = Annotated[str, typer.Argument(help="Order number.")]
+OperatorOption = Annotated[str, typer.Option(help="Who you are; it stands in the audit trail.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All there is about an order, without what is secret or personal."""
+
+    order: dict[str, Any]
+    log: list[dict[str, Any]]
+    decision: Decision | None
+    events: list[Event]
+    transfers: list[Posted]
+
+
+SHOWN = (
+    "order_no", "card_no", "kind", "state", "amount_fen", "paid", "payment_method", "payment_order", "institution",
+    "channel", "created_at", "moved_at", "settlement_date", "attempt", "pin_atc", "closed_by", "refund_no",
+)  # fmt: skip
+
+
+@app.command("list")
+def list_orders(  # noqa: PLR0917 - options of a command
+    state: Annotated[str, typer.Option(help=f"One of {', '.join(State)}.")] = "",
+    card: Annotated[str, typer.Option(help="Only this card's.")] = "",
+    day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Settlement date, YYYY-MM-DD.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List orders, those that moved last first. `--state 9` lists what waits for two people."""
+    if state and state not in list(State):
+        raise typer.BadParameter(f"{state} is not one of {', '.join(State)}", param_hint="--state")
+    wanted = Chosen(state, kind or "", card, day.date() if day else None)
+
+    async def work() -> list[OrderLine]:
+        async with database_of(config) as database:
+            return await order_history.chosen(database, wanted, limit)
+
+    found = run(work())
+    if as_json:
+        print_json(found)
+        return
+    table = Table("order", "card", "kind", "state", "amount", "moved")
+    for one in found:
+        table.add_row(
+            one.order_no, one.card_no, one.kind, _state(one.state), format_yuan(one.amount_fen), _moment(one.moved_at)
+        )
+    console.print(table)
+
+
+@app.command()
+def show(order_no: OrderArgument, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show an order: what is known, its moves, its transfers, and the card's log for the clerk."""
+
+    async def work() -> Sheet:
+        async with database_of(config) as database:
+            order = await orders.by_number(database, order_no)
+            if order is None:
+                raise OrderNotFound(f"there is no order {order_no}")
+            return Sheet(
+                {name: getattr(order, name) for name in SHOWN},
+                list(_log(order)),
+                await decisions.find(database, order),
+                await order_history.events(database, order),
+                await order_history.transfers(database, order),
+            )
+
+    sheet = run(work())
+    if as_json:
+        print_json(sheet)
+    else:
+        _print_sheet(sheet)
+
+
+@app.command()
+def decide(
+    order_no: OrderArgument,
+    operator: OperatorOption,
+    reason: Annotated[str, typer.Option(help="What you saw on the card.")],
+    *,
+    credited: Annotated[
+        bool,
+        typer.Option("--credited/--not-credited", help="The card ran the command: loaded, or emptied by a return."),
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide an order in state 9, the card in hand. One person proposes, another says the same: then it is done."""
+
+    async def work() -> journey.Decided:
+        stamp = _stamp(operator, config)
+        async with database_of(config) as database:
+            return await journey.decide(database, order_no, credited=credited, reason=reason, stamp=stamp)
+
+    decided = run(work())
+    if as_json:
+        print_json({"order_no": order_no, "state": decided.order.state.value, **asdict(decided.proposal)})
+    elif decided.proposal.confirmed_by is None:
+        console.print(f"proposed; order {order_no} waits for another person to say the same", highlight=False)
+    else:
+        by = f"{decided.proposal.proposed_by} and {decided.proposal.confirmed_by}"
+        console.print(f"order {order_no} is {_state(decided.order.state)}, decided by {by}", highlight=False)
+
+
+@app.command()
+def withdraw(order_no: OrderArgument, operator: OperatorOption, config: ConfigOption = None) -> None:
+    """Take a proposal off the table, your own or another's."""
+
+    async def work() -> None:
+        stamp = _stamp(operator, config)
+        async with database_of(config) as database:
+            await journey.withdraw(database, order_no, stamp)
+
+    run(work())
+    console.print(f"nothing is proposed for order {order_no} any more", highlight=False)
+
+
+def _stamp(operator: str, config: Any) -> Stamp:
+    now = datetime.now(ZONE)
+    return Stamp(now, business_date(now, settings_of(config).city.cut), operator)
+
+
+def _log(order: Order) -> Iterator[dict[str, Any]]:
+    """The log records that card management brought for an order in 9."""
+    if order.state is not State.UNDECIDED or not order.evidence:
+        return
+    for start in range(0, len(order.evidence), LogRecord.LENGTH):
+        raw = order.evidence[start : start + LogRecord.LENGTH]
+        try:
+            record = asdict(LogRecord.parse(raw))
+        except TongkaError as error:
+            record = {"unreadable": str(error)}
+        yield {name: value.hex().upper() if isinstance(value, bytes) else value for name, value in record.items()} | {
+            "raw": raw.hex().upper()
+        }
+
+
+def _state(state: str) -> str:
+    return f"{state} {State(state).name.lower()}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}"
+
+
+def _print_sheet(sheet: Sheet) -> None:
+    facts = Table(show_header=False)
+    for name, value in sheet.order.items():
+        if value not in {None, ""}:
+            facts.add_row(name.removesuffix("_fen"), _fact(name, value))
+    console.print(facts)
+    _print_rows("moves", [asdict(event) for event in sheet.events])
+    _print_rows("transfers", [asdict(transfer) for transfer in sheet.transfers])
+    _print_rows("the card's log, newest first", [{k: v for k, v in row.items() if k != "raw"} for row in sheet.log])
+    if sheet.decision:
+        _print_rows("decision", [asdict(sheet.decision)])
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    table = Table(*(name.removesuffix("_fen") for name in rows[0]), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_fact(name, value) for name, value in row.items()))
+    console.print(table)
+
+
+def _fact(name: str, value: object) -> str:
+    if isinstance(value, datetime):
+        return _moment(value)
+    if name.endswith("_fen") or name == "amount":
+        return format_yuan(int(str(value)))
+    if name == "state":
+        return _state(str(value))
+    return "" if value is None else str(value)
