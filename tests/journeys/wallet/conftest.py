@@ -1,13 +1,17 @@
 """A platform with an issuer of cards for phones, and phones with purses in them."""
 
+import secrets
 from dataclasses import dataclass
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from tongka.sandbox.element import mint
+from tongka.sandbox.element.machine import SoftwareElement
 
 from seram_agent import Agent
+from tongka.keys import element_context
 from tongka.partners.huawei import serve
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.store import elements
@@ -34,12 +38,22 @@ class Phones:
         return agent
 
     async def empty(self, element: object, number: str = "1") -> Agent:
+        """A phone whose element is not managed by us: it has a card from elsewhere."""
         device, se_id = f"device-{number}", f"E{number:0>31}"
-        keys = b""
         await elements.add_element(
-            self.world.database, Element(se_id, device, "03", 1, bytes.fromhex("A000000151000000"), keys)
+            self.world.database, Element(se_id, device, "03", 1, bytes.fromhex("A000000151000000"), b"")
         )
         return Agent(self.http, "90000001", self.world.partner_key, element, se_id, device, ISSUER)
+
+    async def new(self, number: int = 0, seed: bytes = bytes(32)) -> Agent:
+        """A phone with an empty element, as its maker delivered it."""
+        image = mint.elements(seed)[number]
+        keys = image.keys.enc + image.keys.mac + image.keys.dek
+        sealed = await self.world.system.hsm.seal(keys, element_context(image.se_id))
+        row = Element(image.se_id, image.device_id, image.scp, image.key_version, image.security_domain, sealed)
+        await elements.add_element(self.world.database, row)
+        chip = SoftwareElement(image, secrets.token_bytes)
+        return Agent(self.http, "90000001", self.world.partner_key, chip, image.se_id, image.device_id, ISSUER)
 
 
 @pytest.fixture

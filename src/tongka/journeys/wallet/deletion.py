@@ -18,7 +18,7 @@ from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet import channel
 from tongka.journeys.wallet.calls import TERMINAL
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.orders import Event, Kind
 from tongka.store import orders, wallet
 from tongka.store.wallet import CardPlace, Standing
@@ -26,7 +26,6 @@ from tongka.store.wallet import CardPlace, Standing
 READ_15 = appendix_c.command("IDX_0004")
 PAID_BACK_BY = "06"
 """Huzhou appendix E, other: whoever took the money for this card pays back what was on it."""
-CARD_NOT_THERE = "card_not_there"
 
 
 async def start(run: Run) -> Said:

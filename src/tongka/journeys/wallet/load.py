@@ -1,11 +1,12 @@
 """Topping up a card in a phone: exactly the plastic card's commands and journey."""
 
 from tongka.card import appendix_c
+from tongka.card.apdu import StatusWord
 from tongka.errors import CardError
 from tongka.journeys import topup
 from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet.calls import TERMINAL
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.orders import DONE, WITHDRAWN
 from tongka.store import orders
 from tongka.store.orders import Order
@@ -30,6 +31,8 @@ async def init(run: Run, heard: Heard) -> Said:
     order = await _order(run)
     if order.state in DONE:
         return run.end(Standing.DONE)
+    if heard.status(0) == StatusWord.FILE_NOT_FOUND:
+        return run.end(Standing.FAILED, CARD_NOT_THERE)
     outcome = await run.ask(
         lambda call: topup.authorise(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script)
     )

@@ -2,11 +2,9 @@
 
 from tongka.card import global_platform as gp
 from tongka.journeys.wallet import channel
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import wallet
 from tongka.store.wallet import Business, CardPlace, Standing
-
-NOT_THERE = "card_not_there"
 
 
 async def start(run: Run) -> Said:
@@ -18,7 +16,7 @@ async def set_status(run: Run, heard: Heard) -> Said:
         raise LookAgain
     aid = (await run.card()).profile.aid
     if aid not in channel.instances(heard):
-        return run.end(Standing.FAILED, NOT_THERE)
+        return run.end(Standing.FAILED, CARD_NOT_THERE)
     return channel.send(run, "lock.was_set", gp.set_status(aid, locked=run.order.business is Business.LOCK))
 
 

@@ -22,6 +22,8 @@ from tongka.store.elements import Element
 from tongka.store.wallet import Standing, WalletOrder
 from tongka.system import System
 
+CARD_NOT_THERE = "card_not_there"
+"""The element has no such instance, or it is locked."""
 LOOKS_MAX = 16
 """How often a script may begin anew within one session before a person has to see to it."""
 

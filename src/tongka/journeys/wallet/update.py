@@ -7,12 +7,13 @@ what still differs.
 from dataclasses import replace
 
 from tongka.card import commands
+from tongka.card.apdu import StatusWord
 from tongka.card.files import File15, File17
 from tongka.card.reading import CardReading
 from tongka.days import business_date
 from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, sale
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import cards
 from tongka.store.wallet import Standing
 
@@ -37,6 +38,8 @@ async def start(run: Run) -> Said:
 async def read(run: Run, heard: Heard) -> Said:
     """Write the first file that is not as it should be; or it is finished."""
     card = await run.card()
+    if heard.status(0) == StatusWord.FILE_NOT_FOUND:
+        return run.end(Standing.FAILED, CARD_NOT_THERE)
     looks.require_all_ok(heard.script)
     reading = looks.read_same_card(heard.script, card)
     due = _due(run, reading)
