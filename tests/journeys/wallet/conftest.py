@@ -7,13 +7,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tongka.sandbox.element import mint
-from tongka.sandbox.element.machine import SoftwareElement
 
 from seram_agent import Agent
 from tongka.keys import element_context
 from tongka.partners.huawei import serve
 from tongka.sandbox.card.machine import SoftwareCard
+from tongka.sandbox.element import mint
+from tongka.sandbox.element.machine import SoftwareElement
 from tongka.store import elements
 from tongka.store.elements import CardRange, Element
 
