@@ -14,6 +14,7 @@ import structlog
 from tongka.errors import TongkaError
 from tongka.journeys import gates, prepaid, recharge, refund, sweep, trades, trips
 from tongka.merchant.settlement import open_settlement
+from tongka.partners.alipay import notify
 from tongka.store import audit
 from tongka.system import System
 
@@ -41,6 +42,7 @@ def jobs(system: System) -> tuple[Job, ...]:
         Job("low balances", STORED_VALUE_S, lambda: prepaid.notice_low(system)),
         Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
         *_rides(system),
+        Job("notices", RIDES_S, lambda: notify.send_due(system)),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
 

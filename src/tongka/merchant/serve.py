@@ -1,4 +1,5 @@
-"""Where gates upload: POST /merchant/records with a gate's token, and GET to know where to go on.
+"""Where gates upload: POST /merchant/records with a gate's token, and GET to know where to go on. What they verify
+codes with, and the blacklist, they get here too.
 
 `docs/merchant.md` is the page for makers of gates. A gate is named by its token alone: it writes its own journal only.
 """
@@ -9,12 +10,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tongka.code.record import RECORD_MAX
 from tongka.days import ZONE
 from tongka.errors import Failed, Malformed, Refused, RepeatedWithOtherContents, TongkaError, Unknown
+from tongka.journeys import blacklist, ride_keys
 from tongka.journeys import gates as journey
 from tongka.store import gates
 from tongka.store.gates import Gate, JournalGap, Part
@@ -81,7 +83,25 @@ def routes(system: System) -> list[BaseRoute]:
             return _refusal(error)
         return JSONResponse(msgspec.to_builtins(done))
 
-    return [Route("/records", records, methods=["GET", "POST"])]
+    async def blacklisted(request: Request) -> Response:
+        try:
+            await _gate(system, request)
+            return Response(await blacklist.signed(system), media_type="application/json")
+        except TongkaError as error:
+            return _refusal(error)
+
+    async def keys(request: Request) -> Response:
+        try:
+            await _gate(system, request)
+            return JSONResponse((await ride_keys.key_list(system, system.clock())).to_list())
+        except TongkaError as error:
+            return _refusal(error)
+
+    return [
+        Route("/records", records, methods=["GET", "POST"]),
+        Route("/blacklist", blacklisted),
+        Route("/keys", keys),
+    ]
 
 
 def read_upload(body: bytes) -> Part:
