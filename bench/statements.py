@@ -42,19 +42,19 @@ async def record(folder: Path) -> tuple[Path, bytes, bytes]:
     messages: list[bytes] = []
     async with open_system(settings_of(folder / "tongka.toml")) as system:
         app = Starlette(routes=[Mount("/cardfront", routes=serve.routes(system))])
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), event_hooks=_heard(messages))
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), event_hooks=heard(messages))
         front = front_of_section(document["huzhou"], http)
         await front.top_up_known(card, entry["card_no"], 1, "warm")
         with recording() as statements:
             order = await front.top_up_known(card, entry["card_no"], 1, payment := secrets.token_hex(10))
-        await _add_cards(system.database, entry["card_no"])
+        await add_cards(system.database, entry["card_no"])
         await front.close()
     script = folder / "topup.sql"
     script.write_text(NAMES + "".join(as_pgbench(statements, entry["card_no"], order.order_no, payment)))
     return script, max(messages[0::2], key=len), max(messages[1::2], key=len)
 
 
-def _heard(messages: list[bytes]) -> dict[str, list[Callable[..., Any]]]:
+def heard(messages: list[bytes]) -> dict[str, list[Callable[..., Any]]]:
     async def sent(request: httpx.Request) -> None:
         messages.append(request.content)
 
@@ -64,7 +64,7 @@ def _heard(messages: list[bytes]) -> dict[str, list[Callable[..., Any]]]:
     return {"request": [sent], "response": [came]}
 
 
-async def _add_cards(database: Database, like: str) -> None:
+async def add_cards(database: Database, like: str) -> None:
     columns = [row["attname"] for row in await database.read(
         "SELECT attname FROM pg_attribute WHERE attrelid = 'card'::regclass AND attnum > 0 AND NOT attisdropped"
     )]  # fmt: skip
@@ -101,7 +101,12 @@ def as_pgbench(statements: list[Statement], card_no: str, order_no: str, payment
     serials = sorted({value for _, given in statements for value in given if isinstance(value, str) and "|" in value})
     names = {card_no: f"('{PREFIX}' || lpad(:c::text, 11, '0'))", order_no: "('bench' || :k::text)",
              payment: "('pay' || :k::text)"}  # fmt: skip
-    names |= {serial: f"('huzhou|{number}|' || :k::text)" for number, serial in enumerate(serials)}
+    names |= {serial: f"('bench|{number}|' || :k::text)" for number, serial in enumerate(serials)}
+    return lines(statements, names)
+
+
+def lines(statements: list[Statement], names: dict[str, str]) -> Iterator[str]:
+    """Each statement on a line, with literals; `names` has the expressions that stand for some texts."""
     for sql, arguments in statements:
         literals = [
             ":k" if _resolves(sql, i) and value else _literal(value, names) for i, value in enumerate(arguments)

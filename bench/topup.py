@@ -87,7 +87,7 @@ class Load:
     keep_alive: bool
 
 
-def echo_s(port: int, pid: int, body: bytes, load: Load) -> float:
+def echo_s(runner: asyncio.Runner, port: int, pid: int, body: bytes, load: Load) -> float:
     """CPU seconds of one bare echo."""
 
     async def work() -> None:
@@ -150,7 +150,7 @@ def compare(folder: Path, document: dict, server: EmbeddedPostgres, options: arg
             for _ in range(options.runs):
                 runs.append(measure(front, cards, options.topups, web_process.pid, postmaster))
                 load = Load(REQUESTS * options.topups, options.clients, keep_alive)
-                echoes.append(echo_s(echo_port, echo_process.pid, request, load))
+                echoes.append(echo_s(runner, echo_port, echo_process.pid, request, load))
                 bench = rig.pgbench(server, script, clients=options.clients, seconds=PGBENCH_S)
                 sql.append(bench.server_cpu_s / bench.transactions)
                 crypto.append(sm2_s())

@@ -24,7 +24,7 @@ from tongka.journeys.refusals import (
     WrongCard,
 )
 from tongka.keys import CardKeys
-from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Kind
+from tongka.orders import DONE, MANAGEABLE, OPEN, WITHDRAWN, Kind
 from tongka.store import cards, guesses, orders
 from tongka.store.cards import CardRow
 from tongka.store.orders import Order
@@ -104,6 +104,15 @@ async def order_at_hand(call: Call, order_no: str, card_no: str, *kinds: Kind) -
 async def _order_numbered(call: Call, order_no: str) -> Order | None:
     seen = call.sight.order if call.sight else None
     return seen if seen and seen.order_no == order_no else await orders.by_number(call.system.database, order_no)
+
+
+async def standing_of(call: Call, card_no: str) -> Order | None:
+    """The card's open load, or else the latest that the caller was paid for and that is not on the card."""
+    sight = call.sight
+    if sight and sight.wanted.standing and sight.wanted.card_no == card_no:
+        return sight.standing
+    found = await orders.standing(call.system.database, card_no, call.actor)
+    return min(found, key=lambda order: order.state not in OPEN, default=None)
 
 
 async def order_paid_by(call: Call, payment_order: str) -> Order | None:

@@ -52,9 +52,9 @@ async def open_trade(call: Call, card_no: str, online_atc: int) -> bytes:
     """A new order of this card, or the one that is not on it yet although it was begun at this counter."""
     card = await looks.known_card(call, card_no)
     looks.require_usable(card, call, sold=True)
-    for order in await orders.standing(call.system.database, card_no, call.actor):
-        if _begun_at(order) == online_atc:
-            return await call.seal(call.outcome(order=order))
+    standing = await looks.standing_of(call, card_no)
+    if standing and _begun_at(standing) == online_atc:
+        return await call.seal(call.outcome(order=standing))
     order = _unpaid(call, card_no)
     return await call.create(order, call.outcome(order=order))
 
@@ -80,7 +80,9 @@ async def load_trade(call: Call, order_no: str, load: Load) -> bytes:
         looks.require_amount(order, load.funding.amount_fen)
     else:
         await _require_payable(call, card, load)
-    return await _authorise(call, card, order, load)
+    standing = await looks.standing_of(call, load.card_no)
+    other = standing if standing and standing.state in OPEN and standing.order_no != order.order_no else None
+    return await _authorise(call, card, order, load, other)
 
 
 async def load_card(call: Call, load: Load) -> bytes:
@@ -88,16 +90,16 @@ async def load_card(call: Call, load: Load) -> bytes:
     card = await _card(call, load)
     standing = await orders.standing(call.system.database, load.card_no, call.actor)
     order = next((each for each in standing if _is_same(call, each, load)), None)
+    other = next((each for each in standing if each.state in OPEN and each is not order), None)
     if order is None:
-        order = await _opened(call, card, load, standing)
-    return await _authorise(call, card, order, load)
+        order = await _opened(call, card, load, other)
+    return await _authorise(call, card, order, load, other)
 
 
-async def _opened(call: Call, card: KnownCard, load: Load, standing: list[Order]) -> Order:
+async def _opened(call: Call, card: KnownCard, load: Load, other: Order | None) -> Order:
     """A new order, made only once the card has vouched for itself."""
-    for other in standing:
-        if other.state in OPEN and not counter.overtaken(other, load.init):
-            raise NeedsCardManagement(f"order {other.order_no} of this card may be under way; end it first")
+    if other and not counter.overtaken(other, load.init):
+        raise NeedsCardManagement(f"order {other.order_no} of this card may be under way; end it first")
     order = _unpaid(call, load.card_no)
     await _require_payable(call, card, load)
     topup.require_fits(card, replace(order, **load.funding.columns()), load.init)
@@ -136,9 +138,11 @@ async def _require_payable(call: Call, card: KnownCard, load: Load) -> None:
         await topup.is_paid(call, load.funding.payment_order, load.funding.amount_fen)
 
 
-async def _authorise(call: Call, card: KnownCard, order: Order, load: Load) -> bytes:
+async def _authorise(call: Call, card: KnownCard, order: Order, load: Load, other: Order | None) -> bytes:
     try:
-        return await topup.authorise_init(call, card, order, load.init, when=load.when, funding=load.funding)
+        return await topup.authorise_init(
+            call, card, order, load.init, when=load.when, funding=load.funding, other=other
+        )
     except LedgerRefused as error:
         if error.reason != SHORT:
             raise

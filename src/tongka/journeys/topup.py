@@ -213,10 +213,12 @@ async def authorise_init(
     *,
     when: Moment | None = None,
     funding: Funding | None = None,
+    other: Order | None = None,
 ) -> bytes:
     """From the card's INIT on, whichever partner brought it.
 
-    `when` is the moment that a terminal names itself; ours otherwise. `funding` pays for an order that is not paid yet.
+    `when` is the moment that a terminal names itself, ours otherwise; `funding` pays for an order that is not paid yet;
+    `other` is another open order of the card, where the caller has seen one.
     """
     if order.paid:
         funding = None
@@ -228,6 +230,8 @@ async def authorise_init(
     await looks.require_trusted(call, card)
     await verify_mac1(call, card, init)
     when = when or Moment.of(call.at.astimezone(ZONE))
+    if other and counter.overtaken(other, init):
+        await counter.close(call, other)
     if order.state in CHARGEABLE:
         return await _first(call, card, order, init, when, funding=funding)
     if order.state in RELEASED and init.online_atc == order.pin_atc:

@@ -226,11 +226,6 @@ async def in_state(database: Database, state: State, before: datetime, limit: in
     return [_order(row) for row in rows]
 
 
-async def find_reply(database: Database, request: str) -> Reply | None:
-    row = await database.read_row("SELECT request, digest, body FROM reply WHERE request = $1", request)
-    return Reply(**dict(row)) if row else None
-
-
 # --- moving -----------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ class Wanted:
     Attributes:
         payment_order: of the institution; looked for where no `order_no` is given.
         since: from when on failed MACs of the card are counted.
+        standing: whether to look for the card's load that is not at its end.
 
     """
 
@@ -25,17 +26,24 @@ class Wanted:
     order_no: str
     payment_order: str
     since: datetime
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was seen; None where there was nothing."""
+    """What was seen; None where there was nothing.
+
+    Attributes:
+        standing: the card's open order, or else the latest load that the institution was paid for and is not on it.
+
+    """
 
     wanted: Wanted
     reply: Reply | None
     card: CardRow | None
     order: Order | None
     mac_failures: int
+    standing: Order | None = None
 
 
 _REPLY = tuple(field.name for field in fields(Reply))
@@ -55,20 +63,42 @@ LEFT JOIN payment_claim p ON p.institution = $4 AND p.payment_order = $5 AND $3 
 LEFT JOIN orders o ON o.order_no = CASE WHEN $3 = '' THEN p.order_no ELSE $3 END
 """  # noqa: S608 - our own names
 
+_LOOK_STANDING = (
+    _LOOK.replace("\nFROM (SELECT 1)", f", {', '.join(f's.{name}' for name in _ORDER)}\nFROM (SELECT 1)")  # noqa: S608 - our own names
+    + """
+LEFT JOIN LATERAL (
+    SELECT * FROM orders WHERE card_no = $2 AND kind IN ('topup', 'unload') AND
+        (state IN ('2', '4', '6', '7', '9') OR (state IN ('1', '3') AND paid AND institution = $4))
+    ORDER BY state IN ('1', '3'), created_at DESC LIMIT 1
+) AS s ON true
+"""
+)
+
 
 async def look(database: Database, wanted: Wanted) -> Sight:
     """See the reply that the request got before, its card, its order, and how often the card failed."""
     row = await database.read_row(
-        _LOOK, wanted.request, wanted.card_no, wanted.order_no, wanted.institution, wanted.payment_order, wanted.since
+        _LOOK_STANDING if wanted.standing else _LOOK,
+        wanted.request,
+        wanted.card_no,
+        wanted.order_no,
+        wanted.institution,
+        wanted.payment_order,
+        wanted.since,
     )
     values: tuple[Any, ...] = tuple(row or ())
     reply = values[: len(_REPLY)]
     card = values[len(_REPLY) : _ORDER_FROM]
-    order = values[_ORDER_FROM:_ORDER_TO]
+    order, standing = values[_ORDER_FROM:_ORDER_TO], values[_ORDER_TO + 1 :]
     return Sight(
         wanted,
         Reply(*reply) if reply[0] is not None else None,
         CardRow(*card) if card[0] is not None else None,
-        order_of(dict(zip(_ORDER, order, strict=True))) if order[0] is not None else None,
-        values[-1],
+        _order_or_none(order),
+        values[_ORDER_TO],
+        _order_or_none(standing) if wanted.standing else None,
     )
+
+
+def _order_or_none(values: tuple[Any, ...]) -> Order | None:
+    return order_of(dict(zip(_ORDER, values, strict=True))) if values[0] is not None else None

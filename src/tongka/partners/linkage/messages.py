@@ -29,6 +29,14 @@ class Request(StrictMessage):
     def terminal_named(self) -> str:
         return ""
 
+    def card_named(self) -> str:
+        """The card whose load is asked for."""
+        return ""
+
+    def trade_named(self) -> str:
+        """The TradeID of a load."""
+        return ""
+
     def memory(self) -> str:
         """Names what a card's one answer was used for, so that a replay is known; empty where nothing is moved."""
         return ""
@@ -38,6 +46,7 @@ class Exchange(Request):
     """What a card answered to INIT, and the moment that goes into MAC2: in every operation that answers one."""
 
     terminal: f.Hex12 = spelt("TermNo")
+    card_no: f.CardNo = spelt("CardNo")
     card_type: f.Hex2 = spelt("CardType")
     random: f.Hex8 = spelt("RndNumber2")
     online_atc: f.Hex4 = spelt("CardTradeNo")
@@ -52,6 +61,9 @@ class Exchange(Request):
 
     def terminal_named(self) -> str:
         return self.terminal.upper()
+
+    def card_named(self) -> str:
+        return self.card_no
 
     def init(self) -> LoadInit:
         """The INIT and its answer.
@@ -99,6 +111,9 @@ class Verify(Request):
     balance: f.Fen = spelt("CardOldBal")
     online_atc: f.Hex4 = spelt("CardTradeNo")
 
+    def card_named(self) -> str:
+        return self.card_no
+
 
 class Authorise(Exchange):
     """/tuxedo/mac1authal 充值认证."""
@@ -116,6 +131,9 @@ class Authorise(Exchange):
 
     def channel_named(self) -> str:
         return self.channel
+
+    def trade_named(self) -> str:
+        return self.trade_id
 
     def memory(self) -> str:
         return self._at_card(self.trade_id)
@@ -147,8 +165,10 @@ class AccountTransfer(Exchange):
     trade_id: f.Name = spelt("TradeId")
     merchant: f.Name = spelt("BalunitNo")
     device: f.Name = spelt("DeviceNo")
-    card_no: f.CardNo = spelt("CardNo")
     asn: f.Asn = spelt("Asn")
+
+    def trade_named(self) -> str:
+        return self.trade_id
 
     def memory(self) -> str:
         return self._at_card(self.trade_id)
@@ -168,7 +188,6 @@ class AtCounter(Exchange):
 
     network: f.Name = spelt("DeptNo")
     operator: f.Name = spelt("OperNo")
-    card_no: f.CardNo = spelt("CardNo")
 
     def memory(self) -> str:
         return self._at_card(self.card_no)

@@ -5,6 +5,7 @@ is 200 for every answer; 413 over 64 KiB, 405 and 404 otherwise.
 """
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from starlette.requests import Request as HttpRequest
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
 from tongka.journeys.call import Call, Outcome
+from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.partners.linkage import codec
 from tongka.partners.linkage.answers import answer_of, refusal_of
 from tongka.partners.linkage.channels import Channels
@@ -20,6 +22,7 @@ from tongka.partners.linkage.fields import MAX_BODY_BYTES
 from tongka.partners.linkage.messages import OPERATIONS, Operation, Request
 from tongka.partners.linkage.operations import RUN
 from tongka.store import audit, orders
+from tongka.store.sight import Wanted, look
 from tongka.system import System
 from tongka.wire import read
 
@@ -87,13 +90,13 @@ class OneCardServer:
             closes_by_counter=True,
         )
         for _ in range(ATTEMPTS):
-            known = await orders.find_reply(self._system.database, call.request) if memory else None
-            if known is not None:
-                if known.digest != call.digest:
+            sight = await look(self._system.database, _wanted(call, message)) if message.card_named() else None
+            if sight and sight.reply:
+                if sight.reply.digest != call.digest:
                     raise RepeatedWithOtherContents("this answer of the card was used before with other contents")
-                return known.body
+                return sight.reply.body
             try:
-                return await RUN[operation.request](call, message)
+                return await RUN[operation.request](replace(call, sight=sight), message)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
                 await asyncio.sleep(PAUSE_S)  # the same card is being served by another request: look again
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
@@ -113,6 +116,18 @@ class OneCardServer:
             )
         except TongkaError:
             log.exception("refusal not audited", operation=path)
+
+
+def _wanted(call: Call, message: Request) -> Wanted:
+    return Wanted(
+        request=call.request,
+        institution=call.actor,
+        card_no=message.card_named(),
+        order_no=message.trade_named(),
+        payment_order="",
+        since=call.at - MAC_FAILURES_COUNT,
+        standing=True,
+    )
 
 
 async def _seal(operation: Operation, outcome: Outcome | TongkaError) -> bytes:
