@@ -6,6 +6,7 @@ the page asks who is looking. Pages fetch nothing from elsewhere, run only their
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -130,14 +131,12 @@ class _Pages:
         query = read_query(request.query_params.multi_items())
         if query.action not in (SIGN, USE):
             raise Malformed("action", "is sign or use")
-        try:
-            user_id = self._who(request, query)
-        except NotKnown:
-            if self._in_production:
-                raise
-            return await self._choose(request)
-        response = await (self._sign(query, user_id) if query.action == SIGN else self._use(query, user_id))
-        return self._remember(request, response, user_id)
+        user_id = await self._who(request, query)
+        if query.action == SIGN:
+            response = await self._sign(query, user_id)
+        else:
+            response = await self._use(query, user_id) if user_id else await self._choose(request)
+        return self._remember(request, response, user_id) if user_id else response
 
     @property
     def _in_production(self) -> bool:
@@ -147,14 +146,32 @@ class _Pages:
     def _now(self) -> int:
         return int(self._system.clock().timestamp())
 
-    def _who(self, request: Request, query: Query) -> str:
-        """The rider: by his app's ticket, by the cookie of an earlier page, in the sandbox by his word."""
-        if query.user_id and not self._in_production:
-            return query.user_id
+    async def _who(self, request: Request, query: Query) -> str:
+        """The rider: by his app's ticket, or the cookie of an earlier page.
+
+        The sandbox takes his word too, or that of the card to be shown; there nobody is a rider yet to be chosen.
+
+        Raises:
+            NotKnown: in production, neither ticket nor cookie.
+
+        """
         if query.ticket:
             (user_id,) = tickets.read(self._secret, RIDER, query.ticket, self._now)
             return user_id
-        return self._of_cookie(request)
+        if self._in_production:
+            return self._of_cookie(request)
+        with suppress(NotKnown):
+            return query.user_id or await self._holder(query) or self._of_cookie(request)
+        return ""
+
+    async def _holder(self, query: Query) -> str:
+        """Whose card it is, or nobody's."""
+        if not query.card_no:
+            return ""
+        found = await virtual_cards.search(
+            self._system.database, of_types=[query.card_type], card_no=query.card_no, limit=1
+        )
+        return found[0].user_id if found else ""
 
     def _of_cookie(self, request: Request) -> str:
         """One that is not ours, or no longer, is none: hosts share cookies between ports."""
@@ -183,20 +200,26 @@ class _Pages:
             if not text:
                 raise Malformed(name, "is needed to sign")
         self._require_redirect(query.redirect_url)
-        await self._require_rider(user_id)
         await self._require_card_type(query.card_type)
-        if await riders.has_agreed(self._system.database, user_id, query.card_type):
-            return back(query.redirect_url, opened=True)
+        if user_id:
+            await self._require_rider(user_id)
+            if await riders.has_agreed(self._system.database, user_id, query.card_type):
+                return back(query.redirect_url, opened=True)
+        choice = [] if user_id else [one.user_id for one in await riders.page(self._system.database)]
         values = (user_id, query.card_type, query.redirect_url)
         token = tickets.issue(self._secret, SIGN, values, self._now + FORM_S)
-        return _page("sign.html", title=query.card_title, token=token, action=AGREE)
+        return _page("sign.html", title=query.card_title, token=token, action=AGREE, choice=choice)
 
     async def agree(self, request: Request) -> Response:
         """The form: its token says who was shown which agreement, so it cannot be forged, nor another redirect sent."""
         form = await _form(request)
         user_id, card_type, redirect = tickets.read(self._secret, SIGN, form.get("token", ""), self._now)
-        if self._of_cookie(request) != user_id:
-            raise BadSignature("the form was shown to somebody else")
+        if user_id or self._in_production:
+            if self._of_cookie(request) != user_id:
+                raise BadSignature("the form was shown to somebody else")
+        else:
+            user_id = form.get("user_id", "")
+            await self._require_rider(user_id)
         opened = form.get("agree") == "yes"
         if opened:
             await riders.sign_agreement(self._system.database, [user_id], card_type, self._system.clock())
@@ -237,9 +260,11 @@ class _Pages:
         )
 
     async def code(self, request: Request) -> Response:
-        """A fresh code as SVG, for the page's script; the rider is the cookie's."""
+        """A fresh code as SVG, for the page's script; who asks is known as at the entry."""
         query = read_query(request.query_params.multi_items())
-        user_id = self._of_cookie(request)
+        user_id = await self._who(request, query)
+        if not user_id:
+            raise NotKnown("open this page from the app")
         shown = await self._shown(query, user_id)
         told: dict[str, Any] = {"balance": shown.balance, "disabled": shown.disabled, "tips": shown.tips}
         told["picture"] = "" if shown.disabled else await self._picture(user_id, query)

@@ -143,12 +143,11 @@ async def test_an_agreement_is_pressed_and_leads_back_to_the_merchant(system, br
     assert await riders.has_agreed(database, USER, CARD_TYPE) == (opened == "true")
 
 
-async def test_the_chooser_of_the_sandbox_leads_to_the_code(system, browser, issue_card):
-    await issue_card()
-
+async def test_the_chooser_of_the_sandbox_leads_to_the_code(system, browser):
     def choose(base):
         browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
-        browser.get(address(base, action="use", cardNo="C1").replace(f"&user_id={USER}", ""))
+        plain = address(base, action="use").replace(f"&user_id={USER}", "").replace(CARD_TYPE, "ANT00001")
+        browser.get(plain)
         browser.find_element(By.PARTIAL_LINK_TEXT, USER).click()
         return code_on_screen(browser)
 

@@ -196,26 +196,47 @@ async def test_nobody_sees_anothers_card(browser, issue_card):
     await issue_card()
     page = await browser.get(pages.ENTRY, params=USE | {"user_id": OTHER})
     assert page.status_code == 404
-    await browser.get(pages.ENTRY, params=USE | {"user_id": OTHER, "cardType": "ANT00001"})
-    assert (await browser.get(f"{pages.CODE}?cardType={CARD_TYPE}&cardNo=C1")).status_code == 404
+    other = f"{pages.CODE}?cardType={CARD_TYPE}&cardNo=C1&user_id={OTHER}"
+    assert (await browser.get(other)).status_code == 404
 
 
-async def test_a_code_needs_the_cookie(browser, issue_card):
+async def test_in_the_sandbox_a_card_says_whose_it_is(browser, issue_card):
     await issue_card()
-    assert (await browser.get(f"{pages.CODE}?cardType={CARD_TYPE}&cardNo=C1&user_id={USER}")).status_code == 401
+    assert "<svg" in (await browser.get(pages.ENTRY, params=USE)).text
+    browser.cookies.clear()
+    fresh = await browser.get(f"{pages.CODE}?cardType={CARD_TYPE}&cardNo=C1")
+    assert "<svg" in fresh.json()["picture"]
 
 
-async def test_the_sandbox_asks_who_is_looking(browser):
-    page = await browser.get(pages.ENTRY, params=USE | {"cardType": "ANT00001"})
+async def test_the_sandbox_asks_who_is_looking_where_nothing_tells(browser):
+    page = await browser.get(pages.ENTRY, params=USE | {"cardType": "ANT00001", "cardNo": ""})
+    assert (await browser.get(f"{pages.CODE}?cardType=ANT00001")).status_code == 401
     link = re.search(rf'href="([^"]*user_id={USER})"', page.text)[1].replace("&amp;", "&")
     assert "<svg" in (await browser.get(pages.ENTRY + link)).text
 
 
-async def test_in_production_only_a_ticket_opens_pages(system):
+async def test_the_sandbox_lets_a_rider_be_chosen_to_sign(browser, database):
+    page = await browser.get(pages.ENTRY, params=SIGN)
+    assert f"<option>{OTHER}</option>" in page.text
+    form = {"token": token_in(page), "agree": "yes"}
+    assert (await browser.post(pages.AGREE, data=form | {"user_id": "nobody"})).status_code == 404
+    done = await browser.post(pages.AGREE, data=form | {"user_id": OTHER})
+    assert done.headers["location"].endswith("isCreditOpened=true")
+    assert await riders.has_agreed(database, OTHER, CARD_TYPE)
+    assert not await riders.has_agreed(database, USER, CARD_TYPE)
+
+
+async def test_in_production_only_a_ticket_opens_pages(system, issue_card):
+    await issue_card()
     async with opened(system, mode="production", redirects=("https://app.example",)) as browser:
         use = USE | {"cardType": "ANT00001", "cardNo": ""}
-        for claim in ({}, {"user_id": USER}):
+        for claim in ({}, {"user_id": USER}, {"cardType": CARD_TYPE, "cardNo": "C1"}):
             assert (await browser.get(pages.ENTRY, params=use | claim)).status_code == 401
+        assert (await browser.get(f"{pages.CODE}?cardType={CARD_TYPE}&cardNo=C1")).status_code == 401
+        assert (await browser.get(pages.ENTRY, params=SIGN | {"user_id": USER})).status_code == 401
+        nobody = tickets.issue(SECRET, "sign", ("", CARD_TYPE, "https://app.example/"), 2**31)
+        chosen = {"token": nobody, "agree": "yes", "user_id": USER}
+        assert (await browser.post(pages.AGREE, data=chosen)).status_code == 401
         stale = tickets.issue(SECRET, "rider", (USER,), int(NOON.timestamp()) - 1)
         assert (await browser.get(pages.ENTRY, params=use | {"ticket": stale})).status_code == 401
         ticket = tickets.issue(SECRET, "rider", (USER,), int(NOON.timestamp()) + 60)
