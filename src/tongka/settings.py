@@ -82,13 +82,20 @@ class Keys(_Section, frozen=True):
     uri: Annotated[
         str,
         Meta(
-            description="software:FILE, an encrypted key file, or pkcs11:…, a hardware module",
+            description="software:FILE, an encrypted key file, or pkcs11:…, a token by RFC 7512 with its module-path",
             pattern=r"^(software|pkcs11):\S+$",
         ),
     ] = "software:keys.json"
     passphrase_file: Annotated[
         str,
         Meta(description="file with the passphrase of a key file, or the PIN of a module, readable by its owner only"),
+    ] = ""
+    companion_file: Annotated[
+        str,
+        Meta(
+            description="key file beside a module for the keys that are not cards': endpoints, ride codes, personal"
+            " data; only the module opens it"
+        ),
     ] = ""
 
 
@@ -375,6 +382,10 @@ CONSISTENT = (
     Check(
         lambda s: s.database.pool_min <= s.database.pool_max,
         "database.pool_min is above database.pool_max; raise the one or lower the other",
+    ),
+    Check(
+        lambda s: s.keys.uri.startswith("pkcs11:") == bool(s.keys.companion_file),
+        "keys.companion_file belongs to a pkcs11: keys.uri; set both or none",
     ),
     Check(
         lambda s: bool(s.web.tls_certificate) == bool(s.web.tls_key),

@@ -4,25 +4,19 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
-from pathlib import Path
 
 from tongka.cores import Cores
 from tongka.days import ZONE
-from tongka.errors import Misconfigured, Unsupported
-from tongka.keys import Hsm
-from tongka.keys.keyfile import read_keyfile
-from tongka.keys.software import SoftwareHsm
+from tongka.keys.uri import open_hsm
 from tongka.payments import PaymentInstitution
 from tongka.payments.simulator import SimulatedInstitution
 from tongka.payments.vouched import Vouched
 from tongka.production import refuse_unsafe
-from tongka.settings import Keys, Settings
+from tongka.settings import Settings
 from tongka.store.db import Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
 from tongka.system import System
-
-SOFTWARE = "software:"
 
 
 def now() -> datetime:
@@ -59,18 +53,6 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
             await database.close()
     finally:
         await hsm.close()
-
-
-def open_hsm(keys: Keys) -> tuple[Hsm, bool]:
-    """The key store that the URI names, and whether its keys were made for the sandbox."""
-    if not keys.uri.startswith(SOFTWARE):
-        raise Unsupported(f"keys.uri: {keys.uri.partition(':')[0]} is not served yet; use software:FILE")
-    try:
-        passphrase = Path(keys.passphrase_file).read_bytes().strip() if keys.passphrase_file else b""
-    except OSError as error:
-        raise Misconfigured(f"keys.passphrase_file cannot be read: {error}") from error
-    ring, sandbox = read_keyfile(Path(keys.uri.removeprefix(SOFTWARE)), passphrase)
-    return SoftwareHsm(ring), sandbox
 
 
 def _institution(settings: Settings, database: Database) -> PaymentInstitution:

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tongka.keys.uri import open_hsm
 from tongka.payments.vouched import Vouched
 from tongka.serving import forever, run_until_ended, serving
 from tongka.settings import Settings, load
-from tongka.shell import now, open_hsm
+from tongka.shell import now
 from tongka.store.db import Database, open_database
 from tongka.store.parties import Parties
 from tongka.system import System

@@ -31,15 +31,17 @@ __all__ = ["KeyRing", "read_keyfile", "write_keyfile"]
 
 FORMAT = 1
 SALT_LEN, NONCE_LEN = 16, 12
-ITERATIONS, LANES, MEMORY_KIB = 3, 4, 64 * 1024
-"""RFC 9106's second recommended choice, for machines with less memory."""
+COST = (3, 4, 64 * 1024)
+"""Argon2id's iterations, lanes and KiB of memory: RFC 9106's second recommended choice. A file names its own."""
+DEAREST = (100, 64, 4 << 20)
+"""What a file may ask for at most."""
 
 
 def write_keyfile(path: Path, ring: KeyRing, passphrase: bytes, *, sandbox: bool) -> None:
     """Write the file whole or not at all, readable by its owner only."""
     salt, nonce = os.urandom(SALT_LEN), os.urandom(NONCE_LEN)
-    header = {"format": FORMAT, "sandbox": sandbox, "salt": salt.hex(), "nonce": nonce.hex()}
-    sealed = AESGCM(_derive(passphrase, salt)).encrypt(nonce, json.dumps(_plain(ring)).encode(), _bound(header))
+    header = {"format": FORMAT, "sandbox": sandbox, "argon2id": COST, "salt": salt.hex(), "nonce": nonce.hex()}
+    sealed = AESGCM(_derive(passphrase, salt, COST)).encrypt(nonce, json.dumps(_plain(ring)).encode(), _bound(header))
     _replace(path, json.dumps(header | {"sealed": sealed.hex()}, indent=1).encode())
 
 
@@ -54,18 +56,27 @@ def read_keyfile(path: Path, passphrase: bytes) -> tuple[KeyRing, bool]:
         document = json.loads(path.read_bytes())
         sealed = bytes.fromhex(document.pop("sealed"))
         salt, nonce = bytes.fromhex(document["salt"]), bytes.fromhex(document["nonce"])
-        plain = AESGCM(_derive(passphrase, salt)).decrypt(nonce, sealed, _bound(document))
+        plain = AESGCM(_derive(passphrase, salt, _cost(document))).decrypt(nonce, sealed, _bound(document))
     except InvalidTag as error:
         raise Misconfigured(f"keys.uri: the passphrase does not open {path}, or the file was changed") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Misconfigured(f"keys.uri: {path} is not a readable key file: {error}") from error
     if document["format"] != FORMAT:
         raise Misconfigured(f"keys.uri: {path} has format {document['format']}, this version reads {FORMAT}")
     return _ring(json.loads(plain)), bool(document["sandbox"])
 
 
-def _derive(passphrase: bytes, salt: bytes) -> bytes:
-    return Argon2id(salt=salt, length=32, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB).derive(passphrase)
+def _cost(header: dict[str, Any]) -> tuple[int, int, int]:
+    """A file's own; those of the first versions name none."""
+    iterations, lanes, memory_kib = cost = tuple(header.get("argon2id", COST))
+    if not all(0 < asked <= most for asked, most in zip(cost, DEAREST, strict=True)):
+        raise ValueError(f"Argon2id with {iterations} iterations, {lanes} lanes and {memory_kib} KiB")
+    return iterations, lanes, memory_kib
+
+
+def _derive(passphrase: bytes, salt: bytes, cost: tuple[int, int, int]) -> bytes:
+    iterations, lanes, memory_kib = cost
+    return Argon2id(salt=salt, length=32, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(passphrase)
 
 
 def _bound(header: dict[str, Any]) -> bytes:
@@ -110,10 +121,13 @@ def _rsa_key(der: bytes) -> RSAPrivateKey:
 
 
 def _replace(path: Path, contents: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(contents)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).chmod(0o600)
-    Path(name).replace(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner only
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise

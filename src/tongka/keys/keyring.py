@@ -15,6 +15,10 @@ from tongka.keys import CardKeys, Purpose
 from tongka.keys.rides import SEED_LEN
 
 DATA_KEY_LEN = 32
+ENDPOINTS = ("huzhou", "gates")
+"""The interfaces that this platform signs for with SM2."""
+GATEWAYS = ("alipay",)
+"""The interfaces that it signs for with RSA."""
 RSA_BITS, RSA_EXPONENT = 2048, 65537
 
 
@@ -81,6 +85,14 @@ class KeyRing:
             rsa={**self.rsa, **new_rsa},
             ride_seed=self.ride_seed or random(SEED_LEN),
         )
+
+    def with_masters(self, keys: Mapping[MasterName, MasterKey]) -> "KeyRing":
+        """With card master keys added."""
+        return replace(self, masters={**self.masters, **keys})
+
+    def with_data_key(self, random: Callable[[int], bytes]) -> "KeyRing":
+        """With a new data key, which encrypts from now on; the others still decrypt."""
+        return replace(self, data={**self.data, max(self.data, default=0) + 1: random(DATA_KEY_LEN)})
 
     def card_key(self, keys: CardKeys, purpose: Purpose) -> bytes:
         """One card's own key.

@@ -2,6 +2,7 @@
 
 import hmac
 import os
+from abc import ABC, abstractmethod
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -26,36 +27,12 @@ NUMBER_LEN = 2
 RSA_HASHES = {RsaHash.SHA1: hashes.SHA1(), RsaHash.SHA256: hashes.SHA256()}  # noqa: S303 - sign_type RSA is SHA-1
 
 
-class SoftwareHsm:
-    """Implements `Hsm` from a key ring. Its coroutines never wait."""
+class RingHsm(ABC):
+    """What every implementation answers from a ring in this process's memory: all but the cards' keys."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._rides = RideSecrets(ring.ride_seed)
-
-    async def authorise_load(self, card: CardKeys, init: LoadInit, when: Moment) -> bytes:
-        await self.verify_load(card, init)
-        return purse.load_mac2(_suite(card), self._ring.card_key(card, Purpose.LOAD), init, when)
-
-    async def verify_load(self, card: CardKeys, init: LoadInit) -> None:
-        right = purse.load_mac1(_suite(card), self._ring.card_key(card, Purpose.LOAD), init)
-        _require(right, init.mac1, "MAC1")
-
-    async def verify_load_tac(self, card: CardKeys, init: LoadInit, when: Moment, tac: bytes) -> None:
-        right = purse.load_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, when)
-        _require(right, tac, "the TAC")
-
-    async def authorise_purchase(self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment) -> bytes:
-        return purse.purchase_mac1(_suite(card), self._ring.card_key(card, Purpose.PURCHASE), init, serial, when)
-
-    async def verify_purchase_tac(
-        self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment, tac: bytes
-    ) -> None:
-        right = purse.purchase_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, serial, when)
-        _require(right, tac, "the TAC")
-
-    async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
-        return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
 
     async def open_channel(self, element: ElementKeys, host_challenge: bytes, answer: bytes) -> tuple[Channel, Command]:
         return elements.opened(await self._static(element), host_challenge, answer)
@@ -63,12 +40,8 @@ class SoftwareHsm:
     async def wrap_card_keys(
         self, element: ElementKeys, host_challenge: bytes, answer: bytes, card: CardKeys
     ) -> dict[Purpose, bytes]:
-        keys = {purpose: self._ring.card_key(card, purpose) for purpose in Purpose}
         encrypt = elements.key_encryption(await self._static(element), host_challenge, answer)
-        return elements.wrapped(card.version, card.algorithm, keys, encrypt)
-
-    async def _static(self, element: ElementKeys) -> StaticKeys:
-        return elements.static_keys(await self.unseal(element.sealed, element_context(element.se_id)))
+        return elements.wrapped(card.version, card.algorithm, await self._own_keys(card), encrypt)
 
     async def sign(self, name: str, message: bytes) -> bytes:
         return sm2.sign(self._endpoint(name), message)
@@ -108,6 +81,13 @@ class SoftwareHsm:
     async def close(self) -> None:
         """Nothing is held open."""
 
+    @abstractmethod
+    async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
+        """A card's own four keys, for its personalisation."""
+
+    async def _static(self, element: ElementKeys) -> StaticKeys:
+        return elements.static_keys(await self.unseal(element.sealed, element_context(element.se_id)))
+
     def _rsa(self, name: str) -> RSAPrivateKey:
         key = self._ring.rsa.get(name)
         if key is None:
@@ -121,10 +101,41 @@ class SoftwareHsm:
         return key
 
 
+class SoftwareHsm(RingHsm):
+    """Implements `Hsm` from a key ring. Its coroutines never wait."""
+
+    async def authorise_load(self, card: CardKeys, init: LoadInit, when: Moment) -> bytes:
+        await self.verify_load(card, init)
+        return purse.load_mac2(_suite(card), self._ring.card_key(card, Purpose.LOAD), init, when)
+
+    async def verify_load(self, card: CardKeys, init: LoadInit) -> None:
+        right = purse.load_mac1(_suite(card), self._ring.card_key(card, Purpose.LOAD), init)
+        require_mac(right, init.mac1, "MAC1")
+
+    async def verify_load_tac(self, card: CardKeys, init: LoadInit, when: Moment, tac: bytes) -> None:
+        right = purse.load_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, when)
+        require_mac(right, tac, "the TAC")
+
+    async def authorise_purchase(self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment) -> bytes:
+        return purse.purchase_mac1(_suite(card), self._ring.card_key(card, Purpose.PURCHASE), init, serial, when)
+
+    async def verify_purchase_tac(
+        self, card: CardKeys, init: PurchaseInit, serial: bytes, when: Moment, tac: bytes
+    ) -> None:
+        right = purse.purchase_tac(_suite(card), self._ring.card_key(card, Purpose.TAC), init, serial, when)
+        require_mac(right, tac, "the TAC")
+
+    async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
+        return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
+
+    async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
+        return {purpose: self._ring.card_key(card, purpose) for purpose in Purpose}
+
+
 def _suite(card: CardKeys) -> Suite:
     return SUITES[card.algorithm]
 
 
-def _require(right: bytes, given: bytes, name: str) -> None:
+def require_mac(right: bytes, given: bytes, name: str) -> None:
     if not hmac.compare_digest(right, given):
         raise MacWrong(f"{name} of the card does not verify")

@@ -30,7 +30,8 @@ from tongka import settings
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
-from tongka.keys.keyfile import KeyRing, read_keyfile, write_keyfile
+from tongka.keys.keyfile import read_keyfile, write_keyfile
+from tongka.keys.keyring import ENDPOINTS, GATEWAYS, KeyRing
 from tongka.sandbox import linkage_city, merchant_city, plan, riding_city, wallet_city
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
@@ -42,8 +43,6 @@ from tongka.store.migrate import upgrade
 from tongka.system import System
 
 OWNER_ONLY = 0o600
-ENDPOINTS = ("huzhou", "gates")
-GATEWAYS = ("alipay",)
 DISCOVERY = "sandbox.json"
 
 SWEEP_S = 5

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tongka.keys.keyring import ENDPOINTS
 from tongka.sandbox import linkage_city, merchant_city, plan, riding_city, wallet_city
-from tongka.sandbox.city import DISCOVERY, ENDPOINTS, City, write_whole
+from tongka.sandbox.city import DISCOVERY, City, write_whole
 
 FORMAT = 1
 HUZHOU = {
