@@ -8,6 +8,9 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from keyrings import HSM, LABELS, PBOC, PURSE
@@ -15,10 +18,11 @@ from tongka.card import purse
 from tongka.card.apdu import Command
 from tongka.card.commands import InitData
 from tongka.card.purse import LoadInit, Moment, PurchaseInit
+from tongka.card.secure_channel import StaticKeys, scp03
 from tongka.crypto import sm2
-from tongka.crypto.pboc import SUITES, Algorithm, diversify_chain
+from tongka.crypto.pboc import SUITES, Algorithm, check_value, diversify_chain
 from tongka.errors import BadSignature, KeyNotFound, MacWrong, Unsupported
-from tongka.keys import Purpose, RideKey, RideKeyKind, RsaHash
+from tongka.keys import ElementKeys, Purpose, RideKey, RideKeyKind, RsaHash, element_context
 
 TERMINAL = bytes.fromhex(HSM["terminal"])
 WHEN = Moment(bytes.fromhex(HSM["date"]), bytes.fromhex(HSM["time"]))
@@ -258,6 +262,49 @@ async def test_many_questions_at_once_do_not_mix(opened):
     master = opened.ring.masters["hsm-3des", Purpose.MAINTAIN, 1].value
     own = [diversify_chain(suite, master, card.factors) for card in cards]
     assert macs == [suite.secure_mac(key, bytes(4), message) for key in own]
+
+
+# --- secure elements --------------------------------------------------------------------------------------------------
+
+HOST_CHALLENGE = bytes(range(8))
+
+
+@pytest.fixture
+async def element(opened):
+    """A security domain with keys that the HSM sealed, and what it answers to INITIALIZE UPDATE over SCP03."""
+    static = StaticKeys(os.urandom(16), os.urandom(16), os.urandom(16))
+    sealed = await opened.hsm.seal(static.enc + static.mac + static.dek, element_context("se 1"))
+    challenge = os.urandom(8)
+    session = scp03.session_keys(static, HOST_CHALLENGE, challenge)
+    cryptogram = scp03.card_cryptogram(session, HOST_CHALLENGE, challenge)
+    answer = bytes(10) + b"\x30\x03\x70" + challenge + cryptogram + bytes(3)
+    return ElementKeys("se 1", "03", 0x30, sealed), static, answer
+
+
+async def test_a_channel_is_opened_without_its_key_encryption_key(opened, element):
+    keys, static, answer = element
+    channel, _ = await opened.hsm.open_channel(keys, HOST_CHALLENGE, answer)
+    assert static.dek != channel.keys.dek == bytes(16)
+    with pytest.raises(MacWrong):
+        await opened.hsm.open_channel(keys, HOST_CHALLENGE[::-1], answer)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+async def test_a_card_is_personalised_with_its_own_keys(opened, element, levels):
+    """The keys are the same ciphers; a token may set the parity bits of DES, which no cipher looks at."""
+    keys, static, answer = element
+    card = opened.card("hsm", Algorithm.TDES, [os.urandom(8) for _ in range(levels)])
+    wrapped = await opened.hsm.wrap_card_keys(keys, HOST_CHALLENGE, answer, card)
+    for purpose in Purpose:
+        own = opened.ring.card_key(card, purpose)
+        head, encrypted, check = wrapped[purpose][:2], wrapped[purpose][2:18], wrapped[purpose][18:]
+        sent = Cipher(AES(static.dek), CBC(bytes(16))).decryptor().update(encrypted)
+        assert without_parity(sent) == without_parity(own)
+        assert (head, check) == (b"\x01\x00", check_value(Algorithm.TDES, own))
+
+
+def without_parity(key):
+    return bytes(byte & 0xFE for byte in key)
 
 
 # --- what is not a card's ---------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ encrypt in CBC. With these:
 - the retail MAC of secure messaging is CBC under ``left‖left`` (derived from ``F‖F``) and one last block under the
   whole key.
 
-Two things a token cannot do by these means. The 3DES TAC is made with left⊕right: so that card's own TAC key, never its
-master, is in this process's memory for the one computation; it verifies what a card has done and authorises nothing. And
-a card that is personalised in a phone gets its own four keys through this process, under the channel's key.
+Two things a token cannot do by these means. The 3DES TAC is made with left⊕right: so that card's own TAC key, never
+its master, is in this process's memory for one computation; it verifies what a card has done and authorises nothing.
+And a card that is personalised in a phone gets its own four keys through this process, under the channel's key.
 
 The keys of everything but cards (endpoints, ride codes, personal data) are in the companion, a key file that only this
 token opens: PKCS#11 has no SM2.

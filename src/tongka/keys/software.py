@@ -78,9 +78,6 @@ class RingHsm(ABC):
         except InvalidTag as error:
             raise BadSignature("sealed data was changed, or belongs to another context") from error
 
-    async def close(self) -> None:
-        """Nothing is held open."""
-
     @abstractmethod
     async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
         """A card's own four keys, for its personalisation."""
@@ -127,6 +124,9 @@ class SoftwareHsm(RingHsm):
 
     async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
         return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
 
     async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
         return {purpose: self._ring.card_key(card, purpose) for purpose in Purpose}
