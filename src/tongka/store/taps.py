@@ -97,11 +97,15 @@ async def store(database: Database, gate: Gate, reading: Reading, now: datetime)
 # --- the watermark ----------------------------------------------------------------------------------------------------
 
 _WATERMARK = """
-UPDATE watermark SET moved_to = greatest(moved_to, least($2::timestamptz, coalesce((
-    SELECT min(CASE WHEN next_reading < next_serial THEN read_until - interval '1 s'
-                    ELSE greatest(read_until - interval '1 s', told_until, $1::timestamptz) END)
-    FROM gate WHERE active), $2)))
-WHERE id RETURNING moved_to
+WITH told AS (
+    SELECT least($2::timestamptz, min(
+        CASE WHEN next_reading < next_serial THEN read_until - interval '1 s'
+             ELSE greatest(read_until - interval '1 s', told_until, $1::timestamptz) END)) AS until
+    FROM gate WHERE active
+), moved AS (
+    UPDATE watermark SET moved_to = told.until FROM told WHERE watermark.moved_to < told.until
+)
+SELECT greatest(watermark.moved_to, told.until) FROM watermark, told
 """
 """A journal runs with time: what a gate has not told yet is not older than what was read, but may be of that second."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from tongka.days import ZONE
 from tongka.errors import Refused
@@ -39,7 +40,11 @@ async def save_fare_table(database: Database, table: FareTable, contents: str, n
 async def fare_tables(database: Database) -> list[FareTable]:
     """All tables, the latest first."""
     rows = await database.read("SELECT contents FROM fare_table ORDER BY valid_from DESC")
-    return [parse_fare_table(row["contents"]) for row in rows]
+    return [_parsed(row["contents"]) for row in rows]
+
+
+_parsed = lru_cache(maxsize=64)(parse_fare_table)
+"""A table that was imported never changes, and the shortest ways that it has found are kept with it."""
 
 
 # --- riders and their trips -------------------------------------------------------------------------------------------
