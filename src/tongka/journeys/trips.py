@@ -9,7 +9,7 @@ from tongka.days import ZONE, business_date
 from tongka.fares import FareTable, FareUnknown, Ride, Spent, price, price_incomplete
 from tongka.store import taps, trips
 from tongka.store.taps import OpenTap, Rider
-from tongka.store.trips import NewTrip, SeenTap, Turn
+from tongka.store.trips import NewTrip, SeenTap, Spending, Turn
 from tongka.system import System
 from tongka.trips import GateRole, Tap, TradeState, Trip, TripKind, first_of_each_code, pair
 
@@ -60,27 +60,30 @@ async def make_trips(system: System) -> int:
     tables = Tables(await trips.fare_tables(system.database))
     made, after = 0, NOBODY
     while riders := await taps.riders_with_open_taps(system.database, until, after, RIDERS_AT_ONCE):
-        for rider in riders:
-            made += await _make(system, tables, rider, until)
+        known = await trips.spending(system.database, riders)  # before the taps: its version says if they are current
+        found = await taps.open_taps(system.database, riders, until)
+        turns = [_turn(system, tables, each, known[each], found=found[each], until=until) for each in riders]
+        made += await trips.make(system.database, turns, now)
         after = riders[-1]
     return made
 
 
-async def _make(system: System, tables: Tables, rider: Rider, until: datetime) -> int:
-    """The trips of one rider; none if another worker makes them at this moment."""
-    spent, version = await trips.spent_by(system.database, rider)
-    found = await taps.open_taps(system.database, rider, until)
-    used = await taps.used_codes(system.database, rider.user_id, [one.tap.code for one in found])
+def _turn(
+    system: System, tables: Tables, rider: Rider, known: Spending, *, found: Sequence[OpenTap], until: datetime
+) -> Turn:
+    """What becomes of one rider's open taps."""
     in_time = [one.tap for one in found if not one.late]
+    used = frozenset(one.tap.code for one in found if one.used)
     pairing = pair(in_time, int(until.timestamp()), tables.max_ride_s, used)
     late = first_of_each_code([one.tap for one in found if one.late], used | {tap.code for tap in in_time})
+    spent = known.spent
     priced: list[Priced] = []
     for trip in (*pairing.trips, *(Trip(TripKind.LATE, tap) for tap in late)):
         one, spent = price_trip(system, tables, trip, spent)
         priced.append(one)
     new = [_new_trip(system, one, found) for one in priced]
     seen = [_seen(one.tap, priced, pairing.waiting, tables) for one in found]
-    return len(new) * await trips.make(system.database, Turn(rider, version, spent, new, seen), system.clock())
+    return Turn(rider, known.version, spent, new, seen)
 
 
 def price_trip(system: System, tables: Tables, trip: Trip, spent: Spent) -> tuple[Priced, Spent]:

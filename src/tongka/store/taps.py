@@ -134,8 +134,12 @@ ORDER BY user_id, card_type, card_no LIMIT $5
 """
 
 _OPEN = """
-SELECT at, gate_id, record_id, code, service, station, role, late, vehicle FROM tap
-WHERE user_id = $1 AND card_type = $2 AND card_no = $3 AND state = 'open' AND at <= $4
+SELECT user_id, card_type, card_no, at, gate_id, record_id, code, service, station, role, late, vehicle,
+       EXISTS (SELECT FROM tap other WHERE other.user_id = tap.user_id AND other.code = tap.code
+                                       AND other.state = 'trip') AS used
+FROM tap JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (user_id, card_type, card_no)
+    USING (user_id, card_type, card_no)
+WHERE state = 'open' AND at <= $4
 """
 
 
@@ -147,30 +151,31 @@ async def riders_with_open_taps(database: Database, until: datetime, after: Ride
 
 @dataclass(frozen=True, slots=True)
 class OpenTap:
-    """A tap that belongs to no trip yet."""
+    """A tap that belongs to no trip yet; `used`: its code belongs to one already."""
 
     tap: Tap
     late: bool
+    used: bool
     vehicle: str
 
 
-async def open_taps(database: Database, rider: Rider, until: datetime) -> list[OpenTap]:
-    rows = await database.read(_OPEN, *astuple(rider), until)
-    return [_open_tap(**dict(row)) for row in rows]
+async def open_taps(database: Database, riders: Sequence[Rider], until: datetime) -> dict[Rider, list[OpenTap]]:
+    """The open taps up to `until`, by rider."""
+    found: dict[Rider, list[OpenTap]] = {rider: [] for rider in riders}
+    for row in await database.read(_OPEN, *columns_of(riders), until):
+        parts = dict(row)
+        rider = Rider(parts.pop("user_id"), parts.pop("card_type"), parts.pop("card_no"))
+        found[rider].append(_open_tap(**parts))
+    return found
 
 
-def _open_tap(*, at: datetime, role: str, late: bool, vehicle: str, **parts: Any) -> OpenTap:
-    return OpenTap(Tap(at=int(at.timestamp()), role=GateRole(role), **parts), late, vehicle)
+def _open_tap(*, at: datetime, role: str, late: bool, used: bool, vehicle: str, **parts: Any) -> OpenTap:
+    return OpenTap(Tap(at=int(at.timestamp()), role=GateRole(role), **parts), late, used, vehicle)
 
 
-async def used_codes(database: Database, user_id: str, codes: Sequence[bytes]) -> frozenset[bytes]:
-    """Those of the codes that belong to a trip already."""
-    rows = await database.read(
-        "SELECT DISTINCT code FROM tap WHERE user_id = $1 AND code = ANY($2::bytea[]) AND state = 'trip'",
-        user_id,
-        list(codes),
-    )
-    return frozenset(row["code"] for row in rows)
+def columns_of(riders: Sequence[Rider]) -> list[list[str]]:
+    """Users, card types and numbers, as `unnest` takes them."""
+    return [[r.user_id for r in riders], [r.card_type for r in riders], [r.card_no for r in riders]]
 
 
 def moment(at: int) -> datetime:

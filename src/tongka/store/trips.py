@@ -1,7 +1,7 @@
 """Trips and the trades that they are paid with. Who prices a rider's trips is decided by the rider's version."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from tongka.days import ZONE
 from tongka.errors import Refused
 from tongka.fares import FareTable, Spent, parse_fare_table
 from tongka.store.db import Database
-from tongka.store.taps import Rider
+from tongka.store.taps import Rider, columns_of
 from tongka.trips import TradeEvent, TradeState, next_trade_state
 
 # --- fare tables ------------------------------------------------------------------------------------------------------
@@ -50,17 +50,32 @@ _parsed = lru_cache(maxsize=64)(parse_fare_table)
 # --- riders and their trips -------------------------------------------------------------------------------------------
 
 
-async def spent_by(database: Database, rider: Rider) -> tuple[Spent, int]:
-    """What a rider spent, and the version of that knowledge; 0 for one who is new."""
-    row = await database.read_row(
-        "SELECT spent_day, day_fen, month_fen, last_service, last_end, version FROM rider_spending"
-        " WHERE user_id = $1 AND card_type = $2 AND card_no = $3",
-        *astuple(rider),
-    )
-    if row is None or row["spent_day"] is None:
-        return Spent(), row["version"] if row else 0
-    last_end = int(row["last_end"].timestamp())
-    return Spent(row["spent_day"], row["day_fen"], row["month_fen"], row["last_service"], last_end), row["version"]
+_SPENT = """
+SELECT user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service, last_end FROM rider_spending
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (user_id, card_type, card_no)
+    USING (user_id, card_type, card_no)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a rider spent; `version` is 0 for one who is new, and grows with each of his turns."""
+
+    version: int = 0
+    spent: Spent = field(default_factory=Spent)
+
+
+async def spending(database: Database, riders: Sequence[Rider]) -> dict[Rider, Spending]:
+    """What riders spent; of those who are new, nothing."""
+    rows = await database.read(_SPENT, *columns_of(riders))
+    known = {Rider(*list(row)[:3]): Spending(row["version"], _spent(*list(row)[4:])) for row in rows}
+    return {rider: known.get(rider, Spending()) for rider in riders}
+
+
+def _spent(day: date | None, day_fen: int, month_fen: int, last_service: str, last_end: datetime | None) -> Spent:
+    if day is None or last_end is None:
+        return Spent()
+    return Spent(day, day_fen, month_fen, last_service, int(last_end.timestamp()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +111,33 @@ _MAKE = """
 WITH moved AS (
     INSERT INTO rider_spending (user_id, card_type, card_no, version, spent_day, day_fen, month_fen, last_service,
                                 last_end)
-    VALUES ($1, $2, $3, 1, $5, $6, $7, $8, $9)
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::date[], $7::bigint[], $8::bigint[],
+                         $9::text[], $10::timestamptz[])
     ON CONFLICT (user_id, card_type, card_no) DO UPDATE SET
-        version = rider_spending.version + 1, spent_day = $5, day_fen = $6, month_fen = $7, last_service = $8,
-        last_end = $9
-    WHERE rider_spending.version = $4
+        version = excluded.version, spent_day = excluded.spent_day, day_fen = excluded.day_fen,
+        month_fen = excluded.month_fen, last_service = excluded.last_service, last_end = excluded.last_end
+    WHERE rider_spending.version = excluded.version - 1
     RETURNING user_id, card_type, card_no
 ), made AS (
     INSERT INTO trip (user_id, card_type, card_no, out_trade_no, kind, service, started_at, business_date, first_gate,
                       first_record, last_gate, last_record, subject, fare_version, amount_fen, state, made_at, moved_at,
                       next_try_at)
-    SELECT moved.*, new.*, $10, $10, CASE new.state WHEN 'due' THEN $10::timestamptz END
-    FROM moved, unnest($11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::date[], $16::text[], $17::text[],
-                       $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[], $23::text[])
-        AS new (out_trade_no, kind, service, started_at, business_date, first_gate, first_record, last_gate,
-                last_record, subject, fare_version, amount_fen, state)
-), closed AS (
-    UPDATE tap SET state = now.state, look_at = now.look_at
-    FROM moved, unnest($24::text[], $25::text[], $26::text[], $27::timestamptz[])
-        AS now (gate_id, record_id, state, look_at)
-    WHERE tap.user_id = moved.user_id AND tap.gate_id = now.gate_id AND tap.record_id = now.record_id
+    SELECT new.*, $1, $1, CASE new.state WHEN 'due' THEN $1::timestamptz END
+    FROM unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::timestamptz[],
+                $18::date[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
+                $25::bigint[], $26::text[])
+        AS new (user_id, card_type, card_no, out_trade_no, kind, service, started_at, business_date, first_gate,
+                first_record, last_gate, last_record, subject, fare_version, amount_fen, state)
+    JOIN moved USING (user_id, card_type, card_no)
+    RETURNING 1
+), seen AS (
+    UPDATE tap SET state = new.state, look_at = new.look_at
+    FROM unnest($27::text[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[], $33::timestamptz[])
+        AS new (user_id, card_type, card_no, gate_id, record_id, state, look_at)
+    JOIN moved USING (user_id, card_type, card_no)
+    WHERE tap.user_id = new.user_id AND tap.gate_id = new.gate_id AND tap.record_id = new.record_id
 )
-SELECT count(*) FROM moved
+SELECT count(*) FROM made
 """
 
 
@@ -131,25 +151,28 @@ class Turn:
     trips: Sequence[NewTrip]
     taps: Sequence[SeenTap]
 
+    @property
+    def spending_row(self) -> tuple[object, ...]:
+        spent, known = self.spent, self.spent.day != date.min
+        last_end = datetime.fromtimestamp(spent.last_end, ZONE) if known else None
+        day = spent.day if known else None
+        row = (self.version + 1, day, spent.day_fen, spent.month_fen, spent.last_service, last_end)
+        return astuple(self.rider) + row
 
-async def make(database: Database, turn: Turn, now: datetime) -> bool:
-    """Write a rider's new trips, with their taps and what he has spent now; False if another worker did meanwhile."""
-    spent = turn.spent
-    known = spent.day != date.min
-    moved = await database.fetchval(
+
+async def make(database: Database, turns: Sequence[Turn], now: datetime) -> int:
+    """Write riders' new trips, with their taps and what they have spent now, in one statement; how many trips.
+
+    A rider whose turn another worker has made meanwhile is left out.
+    """
+    made: int = await database.fetchval(
         _MAKE,
-        *astuple(turn.rider),
-        turn.version,
-        spent.day if known else None,
-        spent.day_fen,
-        spent.month_fen,
-        spent.last_service,
-        datetime.fromtimestamp(spent.last_end, ZONE) if known else None,
         now,
-        *_columns([astuple(trip) for trip in turn.trips], len(NewTrip.__slots__)),
-        *_columns([astuple(tap) for tap in turn.taps], len(SeenTap.__slots__)),
+        *_columns([turn.spending_row for turn in turns], 9),
+        *_columns([astuple(turn.rider) + astuple(trip) for turn in turns for trip in turn.trips], 16),
+        *_columns([astuple(turn.rider) + astuple(tap) for turn in turns for tap in turn.taps], 7),
     )
-    return bool(moved)
+    return made
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
