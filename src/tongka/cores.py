@@ -26,7 +26,7 @@ class Cores:
     """Spreads lists over `processes` processes; with one, all is done in this one."""
 
     def __init__(self, processes: int = 1) -> None:
-        self._processes = processes
+        self.processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
     @classmethod
@@ -40,11 +40,11 @@ class Cores:
             Failed: a process died.
 
         """
-        if self._processes == 1 or len(items) <= ALONE_MAX:
+        if self.processes == 1 or len(items) <= ALONE_MAX:
             return function(items)
         pool = self._pool or self._start()
         loop = asyncio.get_running_loop()
-        size = max(1, -(-len(items) // (self._processes * CHUNKS_EACH)))
+        size = max(1, -(-len(items) // (self.processes * CHUNKS_EACH)))
         chunks = [items[at : at + size] for at in range(0, len(items), size)]
         try:
             done = await asyncio.gather(*(loop.run_in_executor(pool, function, chunk) for chunk in chunks))
@@ -55,7 +55,7 @@ class Cores:
 
     def _start(self) -> ProcessPoolExecutor:
         self._pool = ProcessPoolExecutor(
-            self._processes, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+            self.processes, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
         )
         return self._pool
 

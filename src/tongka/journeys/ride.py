@@ -42,19 +42,19 @@ class Merchant:
 async def settle(system: System, merchant: Merchant, trades: Sequence[Trade]) -> list[Settled]:
     """Settle a list of trades; the results in its order. Never raises for one trade's sake."""
     now = system.clock()
-    candidates = await _candidates(system, merchant, trades, now)
     retry_at = now + timedelta(seconds=system.settings.rides.retry_after_s)
     day = business_date(now, system.settings.city.cut)
     call = Settling(merchant.app_id, now, day, retry_at, merchant.notify_url)
     try:
-        return await rides.settle(system.database, call, candidates)
+        return await rides.settle(system.database, call, await candidates(system, merchant.app_id, trades, now))
     except (Failed, Unknown) as error:
         lost = Refusal(Why.NOT_KNOWN, str(error))
         return [Settled("", lost, retry_at) for _ in trades]
 
 
-async def _candidates(system: System, merchant: Merchant, trades: Sequence[Trade], now: datetime) -> list[Candidate]:
-    sellers = await merchants.sellers(system.database, merchant.app_id)
+async def candidates(system: System, app_id: str, trades: Sequence[Trade], now: datetime) -> list[Candidate]:
+    """Trades with what their records say, ready for the books."""
+    sellers = await merchants.sellers(system.database, app_id)
     early = [refuse_unasked(trade, now, _longest(system), sellers) for trade in trades]
     asked = [
         (record, trade.amount_fen)
@@ -72,8 +72,8 @@ async def _candidates(system: System, merchant: Merchant, trades: Sequence[Trade
 async def _checked(system: System, asked: Sequence[Asked], now: datetime) -> Mapping[Asked, CheckedRecord | Refusal]:
     """Each record looked at once, on all cores."""
     distinct = list(dict.fromkeys(asked))
-    conditions = await _conditions(system, now)
-    found = await system.cores.map(partial(check_records, conditions), distinct)
+    against = await conditions(system, now)
+    found = await system.cores.map(partial(check_records, against), distinct)
     return dict(zip(distinct, found, strict=True))
 
 
@@ -89,7 +89,8 @@ def _longest(system: System) -> timedelta:
     return timedelta(days=system.settings.rides.settle_within_days)
 
 
-async def _conditions(system: System, now: datetime) -> Conditions:
+async def conditions(system: System, now: datetime) -> Conditions:
+    """What records are held against at a moment."""
     keys = await ride_keys.key_list(system, now)
     known = await riders.card_types(system.database)
     return Conditions(keys.to_json(), frozenset(known), int(now.timestamp()))
@@ -108,4 +109,4 @@ async def verify(system: System, record: str) -> None:
         Refused: what is wrong with it.
 
     """
-    require_good(record, await _conditions(system, system.clock()))
+    require_good(record, await conditions(system, system.clock()))

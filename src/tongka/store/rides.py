@@ -55,7 +55,7 @@ class Settling:
     notify_url: str = ""
 
 
-_SETTLE = "SELECT * FROM settle_rides($1, $2::text::jsonb, $3, $4, $5, $6) ORDER BY nth"
+SETTLE = "SELECT * FROM settle_rides($1, $2::text::jsonb, $3, $4, $5, $6) ORDER BY nth"
 
 
 async def settle(database: Database, call: Settling, candidates: Sequence[Candidate]) -> list[Settled]:
@@ -65,14 +65,19 @@ async def settle(database: Database, call: Settling, candidates: Sequence[Candid
         Busy: others used the same numbers at the same moment, again and again.
 
     """
-    trades = msgspec.json.encode([_row(nth, one) for nth, one in enumerate(candidates)]).decode()
-    arguments = (call.app_id, trades, call.at, call.day, call.retry_at, call.notify_url)
+    given = arguments(call, candidates)
     for _ in range(ATTEMPTS):
         try:
-            return [_settled(row) for row in await database.fetch(_SETTLE, *arguments)]
+            return [_settled(row) for row in await database.fetch(SETTLE, *given)]
         except asyncpg.UniqueViolationError:
             continue  # another rider's trade took the number or the record just now: the next look sees it
     raise Busy("other calls settle the same numbers at this moment; try again")
+
+
+def arguments(call: Settling, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
+    """Of `SETTLE`."""
+    trades = msgspec.json.encode([_row(nth, one) for nth, one in enumerate(candidates)]).decode()
+    return (call.app_id, trades, call.at, call.day, call.retry_at, call.notify_url)
 
 
 def _row(nth: int, one: Candidate) -> dict[str, Any]:
