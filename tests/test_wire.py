@@ -110,14 +110,15 @@ def test_an_error_repeats_only_the_head_of_a_received_key():
     assert len(str(refusal.value)) < 120
 
 
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4), st.booleans(), st.sampled_from([None, 2]))
+@given(st.dictionaries(texts, json_values, max_size=4), st.booleans(), st.sampled_from([None, 2]))
 def test_what_others_write_is_read_as_they_mean_it(value, ascii_only, indent):
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     assert ObjectReader(max_bytes=100_000, max_depth=50).read(text.encode()) == value
@@ -197,3 +198,20 @@ def test_expectations_tell_every_field():
         "Rows.DayOf": "a date, YYYYMMDD",
         "plain": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (rb'{"a":"\u0000"}', "'a': "),
+        (rb'{"a":{"b":["x","\u0000"]}}', "'b': "),
+        (rb'{"a\u0000":1}', "message: "),
+    ],
+)
+def test_the_character_that_ends_texts_is_refused_by_the_name_of_its_field(body, names):
+    with pytest.raises(Malformed, match=rf"^{names}holds the character U\+0000"):
+        ObjectReader(max_bytes=100).read(body)
+
+
+def test_an_escaped_escape_is_no_such_character():
+    assert ObjectReader(max_bytes=100).read(rb'{"a":"\\u0000"}') == {"a": r"\u0000"}

@@ -110,10 +110,13 @@ class ObjectReader:
             raise Malformed(field, f"nested deeper than {self.max_depth}")
         if _SURROGATE.search(text):
             _refuse_lone_surrogates(value, field)
+        if _NUL in text:
+            _refuse_nul(value, field)
         return value
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NUL = r"\u0000"
 
 
 def _depth(value: object) -> int:
@@ -130,6 +133,17 @@ def _refuse_lone_surrogates(value: dict[str, Any], field: str) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise Malformed(field, "an escape \\uD800 to \\uDFFF stands alone") from None
+
+
+def _refuse_nul(value: object, field: str) -> None:
+    """U+0000 ends a text in C and cannot be stored in PostgreSQL; nothing that a partner says has one."""
+    if isinstance(value, str) and "\0" in value:
+        raise Malformed(field, "holds the character U+0000")
+    for key, item in value.items() if isinstance(value, dict) else ():
+        _refuse_nul(key, field)
+        _refuse_nul(item, ascii(key[:MAX_SHOWN]))
+    for item in value if isinstance(value, list) else ():
+        _refuse_nul(item, field)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

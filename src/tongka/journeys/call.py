@@ -85,11 +85,11 @@ class Call:
     def outcome(self, **parts: Any) -> Outcome:
         return Outcome(at=self.at, settlement_date=self.day, **parts)
 
-    async def answer(self, outcome: Outcome | TongkaError, action: str) -> bytes:
+    async def answer(self, outcome: Outcome | TongkaError, action: str, detail: str = "") -> bytes:
         """Answer without moving anything; remembered for repeats, where the request has a name."""
         body = await self.seal(outcome)
         if self.request:
-            await store.store_reply(self.system.database, self._reply(body), self.at, self.actor, action)
+            await store.store_reply(self.system.database, self._reply(body), self.stamp, action, detail)
         return body
 
     async def move(self, order: Order, event: Event, outcome: Outcome | TongkaError, **parts: Any) -> bytes:

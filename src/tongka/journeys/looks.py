@@ -9,7 +9,6 @@ from tongka.card.files import File15
 from tongka.card.profiles import CardProfile, profile_named
 from tongka.card.reading import CardReading, understand
 from tongka.card.script import Script
-from tongka.errors import MacWrong
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import (
     AlreadyCharged,
@@ -186,5 +185,5 @@ async def require_trusted(call: Call, card: KnownCard) -> None:
         raise TooManyWrongMacs(f"card {card.card_no} failed {failures} MACs within an hour; try again later")
 
 
-async def count_failure(call: Call, card: KnownCard, error: MacWrong) -> None:
-    await guesses.count_mac_failure(call.system.database, card.card_no, call.at, call.actor, str(error))
+async def count_failure(call: Call, card: KnownCard) -> None:
+    await guesses.count_mac_failure(call.system.database, card.card_no, call.at)

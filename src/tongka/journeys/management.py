@@ -92,8 +92,8 @@ def _no_init(answers: Script) -> Exception:
 async def _verify_challenge(call: Call, card: KnownCard, init: LoadInit) -> None:
     try:
         await call.system.hsm.verify_load(card.keys(init.key_version), init)
-    except MacWrong as error:
-        await looks.count_failure(call, card, error)
+    except MacWrong:
+        await looks.count_failure(call, card)
         raise
 
 
@@ -147,7 +147,7 @@ async def _is_proved(call: Call, card: KnownCard, order: Order, answers: Script)
             await verify_debit(call, card, order, tac)
         else:
             await topup.verify_tac(call, card, order, tac)
-    except MacWrong as error:
-        await looks.count_failure(call, card, error)
+    except MacWrong:
+        await looks.count_failure(call, card)
         return False
     return True

@@ -160,7 +160,7 @@ async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> b
     try:
         await verify_debit(call, card, order, tac)
     except MacWrong as error:
-        await looks.count_failure(call, card, error)
+        await looks.count_failure(call, card)
         wrong = TacWrong("the TAC does not verify; run card management")
         if order.state in {State.AUTHORISED, State.UNKNOWN}:
             return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")

@@ -335,8 +335,8 @@ async def _release(call: Call, order: Order, event: Event, changes: dict[str, An
 async def verify_mac1(call: Call, card: KnownCard, init: LoadInit) -> None:
     try:
         await call.system.hsm.verify_load(card.keys(init.key_version), init)
-    except MacWrong as error:
-        await looks.count_failure(call, card, error)
+    except MacWrong:
+        await looks.count_failure(call, card)
         raise
 
 
@@ -373,7 +373,7 @@ async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> b
     try:
         await verify_tac(call, card, order, tac)
     except MacWrong as error:
-        await looks.count_failure(call, card, error)
+        await looks.count_failure(call, card)
         wrong = TacWrong("the TAC does not verify; run card management")
         if order.state in {State.AUTHORISED, State.UNKNOWN}:
             return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")

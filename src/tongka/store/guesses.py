@@ -26,15 +26,9 @@ SELECT coalesce(max(times), 0) FROM (
 """
 
 
-async def count_mac_failure(database: Database, card_no: str, at: datetime, actor: str, detail: str) -> None:
-    await database.execute(
-        "WITH audited AS (INSERT INTO audit (at, actor, action, subject, detail) VALUES ($2, $3, 'mac_wrong', $1, $4))"
-        " INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)",
-        card_no,
-        at,
-        actor,
-        detail,
-    )
+async def count_mac_failure(database: Database, card_no: str, at: datetime) -> None:
+    """Hold a failed MAC against a card. The refusal or move that follows is what the audit trail tells of it."""
+    await database.execute("INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)", card_no, at)
 
 
 async def mac_failures_since(database: Database, card_no: str, since: datetime) -> int:

@@ -15,6 +15,7 @@ from tongka.errors import Busy, Refused
 from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
 from tongka.store.db import Database, Leased
 from tongka.store.move_sql import move_sql
+from tongka.store.stamp import Stamp
 
 COLUMNS = (
     "card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel, amount_fen, paid,"
@@ -229,7 +230,7 @@ async def in_state(database: Database, state: State, before: datetime, limit: in
 # --- moving -----------------------------------------------------------------------------------------------------------
 
 
-async def store_reply(database: Database, reply: Reply, at: datetime, actor: str, action: str) -> None:
+async def store_reply(database: Database, reply: Reply, stamp: Stamp, action: str, detail: str) -> None:
     """Remember an answer that moved nothing, with its audit row.
 
     Raises:
@@ -238,14 +239,15 @@ async def store_reply(database: Database, reply: Reply, at: datetime, actor: str
     """
     await _write(
         database,
-        "WITH audited AS (INSERT INTO audit (at, actor, action, subject) VALUES ($4, $5, $6, $1))"
+        "WITH audited AS (INSERT INTO audit (at, actor, action, subject, detail) VALUES ($4, $5, $6, $1, $7))"
         " INSERT INTO reply (request, digest, body, at) VALUES ($1, $2, $3, $4)",
         reply.request,
         reply.digest,
         reply.body,
-        at,
-        actor,
+        stamp.at,
+        stamp.actor,
         action,
+        detail,
     )
 
 

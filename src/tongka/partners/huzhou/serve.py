@@ -35,6 +35,7 @@ from tongka.store import audit, orders
 from tongka.store.parties import Party
 from tongka.store.sight import Sight, Wanted, look
 from tongka.system import System
+from tongka.unbelieved import Unbelieved
 from tongka.wire import read
 
 ENDPOINT = "huzhou"
@@ -65,11 +66,12 @@ def routes(system: System) -> list[BaseRoute]:
 
 
 class CardFrontServer:
-    """Serves one system; holds nothing between requests but parsed public keys."""
+    """Serves one system; holds nothing between requests but parsed public keys and how much was refused this minute."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._keys: dict[tuple[str, str], PartnerKey] = {}
+        self._unbelieved = Unbelieved(system, ENDPOINT)
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         """Read at most the limit and one byte, answer signed."""
@@ -83,21 +85,21 @@ class CardFrontServer:
 
     async def answer(self, name: str, body: bytes) -> bytes:
         """The answer's bytes to a message posted under an operation's name; never raises for what was sent."""
-        mode = SignMode.EMPTY
-        actor = ""
+        mode, claimed, believed = SignMode.EMPTY, "", False
         try:
             parsed = codec.parse_request(body)
-            actor = parsed.envelope.institution
-            key = self._key(actor)
+            claimed = parsed.envelope.institution
+            key = self._key(claimed)
             mode = key.mode
             codec.verify(parsed, key)
+            believed = True
             return await self._repeat_or_run(name, parsed, mode)
         except TongkaError as error:
             if isinstance(error, Refused):
-                await self._note(actor or "?", name, error)
+                await self._note(claimed, name, error, believed=believed)
             return await self._seal_error(error, mode)
         except Exception:
-            log.exception("request failed", operation=name, institution=actor)
+            log.exception("request failed", operation=name, institution=claimed)
             return await self._seal_error(Failed("internal error"), mode)
 
     async def _repeat_or_run(self, name: str, parsed: ParsedRequest, mode: SignMode) -> bytes:
@@ -140,7 +142,8 @@ class CardFrontServer:
             message = read(operation.request, parsed.data)
             return await RUN[operation.name](call, message)
         except Refused as error:
-            return await call.answer(error, f"refused {operation.name}: {error.code}")
+            detail = f"card {sight.wanted.card_no}: {error}"
+            return await call.answer(error, f"refused {operation.name}: {error.code}", detail)
 
     async def _seal(self, operation: Operation, outcome: Outcome | TongkaError, mode: SignMode) -> bytes:
         if isinstance(outcome, TongkaError):
@@ -155,14 +158,19 @@ class CardFrontServer:
         signature = await self._system.hsm.sign(ENDPOINT, codec.text_to_sign(text, mode))
         return codec.put_sign(text, signature)
 
-    async def _note(self, actor: str, name: str, error: TongkaError) -> None:
+    async def _note(self, institution: str, name: str, error: Refused, *, believed: bool) -> None:
+        """What is refused before it has a reply of its own leaves one row in the audit trail."""
         try:
+            if not believed:
+                await self._unbelieved.note(name, institution, error)
+                return
             await audit.record(
                 self._system.database,
                 at=self._system.clock(),
-                actor=actor,
+                actor=institution,
                 action=f"refused {name}",
                 subject=error.code,
+                detail=str(error),
             )
         except TongkaError:
             log.exception("refusal not audited", operation=name)
