@@ -22,6 +22,7 @@ GROUPS: dict[str, str] = {
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",
+    "key": "the key store: made, shown by check values, added to; ceremonies with components",
     "config": "the settings: check, show",
     "demo": "a day in a city, from the first card sold to the books checked",
 }

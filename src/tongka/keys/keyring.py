@@ -67,7 +67,7 @@ class KeyRing:
     ) -> "KeyRing":
         """A first set: version 1 of every card key, one data key."""
         masters = {
-            (profile.name, purpose, 1): MasterKey(profile.algorithm, _key(random))
+            (profile.name, purpose, 1): MasterKey(profile.algorithm, new_key(random))
             for profile in profiles
             for purpose in Purpose
         }
@@ -115,7 +115,8 @@ class KeyRing:
         return KeySet(**{purpose.value: key.value for purpose, key in found.items() if key})
 
 
-def _key(random: Callable[[int], bytes]) -> bytes:
+def new_key(random: Callable[[int], bytes]) -> bytes:
+    """A double-length key."""
     return require_strong(random(KEY_LEN))
 
 
