@@ -13,9 +13,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tongka.cli import gate as gate_commands
+from tongka.cli import merchant as merchant_commands
 from tongka.cli.tour import rides
 from tongka.cli.tour.stage import Stage
-from tongka.code.keys import master_keys
+from tongka.code.keys import master_keys, parse_key_list
 from tongka.sandbox.gate import SimulatedGate
 from tongka.sandbox.running import running_city
 from tongka.serving import bind
@@ -99,6 +100,17 @@ def shown_and_verified(discovery, picture, code_format):
     assert shown.exit_code == 0, shown.output
     verified = run(gate_commands.app, ["verify", str(picture), "--keys", str(discovery), "--json"])
     return msgspec.json.decode(verified.stdout)
+
+
+async def test_the_commands_fetch_what_gates_need_from_the_gateway(city):
+    running, document = city
+    blocked = document["alipay"]["users"][2]["user_id"]
+    await riders.put_on_blacklist(running.city.system.database, blocked, running.city.system.clock())
+    settings = ["-c", str(running.city.folder / "tongka.toml")]
+    keys = await asyncio.to_thread(CliRunner().invoke, merchant_commands.app, ["keys", *settings])
+    listed = await asyncio.to_thread(CliRunner().invoke, merchant_commands.app, ["blacklist", *settings])
+    assert parse_key_list(keys.stdout).masters == master_keys(document["ride"]["keys"]).masters
+    assert (listed.exit_code, listed.stdout.split()) == (0, [blocked])
 
 
 async def test_the_code_page_of_the_city_shows_a_code_that_opens_its_gates(city):

@@ -1,11 +1,11 @@
 """`tongka merchant`: fare tables, trips and their trades."""
 
 import getpass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.table import Table
 
@@ -106,11 +106,12 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     async def work() -> dict[str, Any]:
         async with database_of(config) as database:
             active = [gate for gate in await gates.every(database) if gate.active]
-            slowest = min(active, key=lambda gate: gate.told_until, default=None)
+            slowest = min(active, key=lambda gate: gate.heard_until, default=None)
             counted = await trips.counts(database)
             return {
                 "watermark": await taps.watermark(database),
-                "waits_for": slowest.gate_id if slowest else "",
+                "slowest_gate": slowest.gate_id if slowest else "",
+                "heard_until": slowest.heard_until if slowest else None,
                 "unread_records": sum(gate.next_serial - gate.next_reading for gate in active),
                 "refused_records": await gates.refused_count(database),
                 "trades": {state: {"trips": n, "amount_fen": fen} for state, (n, fen) in counted.items()},
@@ -122,7 +123,7 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
         return
     for name, value in told.items():
         if name != "trades":
-            console.print(f"[bold]{name:<16}[/] {value}", highlight=False)
+            console.print(f"[bold]{name:<16}[/] {_text(name, value)}", highlight=False)
     _show([{"state": state} | row for state, row in told["trades"].items()], as_json=False)
 
 
@@ -141,7 +142,7 @@ def list_trips(
         async with database_of(config) as database:
             return await trips.listed(database, state.value if state else "", user_id, limit)
 
-    _show([msgspec.to_builtins(row) for row in run(work())], as_json=as_json)
+    _show([asdict(row) for row in run(work())], as_json=as_json)
 
 
 @app.command()
@@ -222,4 +223,6 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
 def _text(name: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(ZONE):%F %T}"
     return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)

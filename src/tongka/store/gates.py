@@ -27,7 +27,13 @@ class Gate:
     active: bool = True
     next_serial: int = 1
     next_reading: int = 1
+    read_until: datetime = EPOCH
     told_until: datetime = EPOCH
+
+    @property
+    def heard_until(self) -> datetime:
+        """Up to where the gate has told everything."""
+        return max(self.read_until, self.told_until)
 
 
 @dataclass(frozen=True, slots=True)
