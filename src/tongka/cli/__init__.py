@@ -14,6 +14,8 @@ GROUPS: dict[str, str] = {
     "partner": "institutions, merchants, terminals and the other parties that may speak to us",
     "gate": "ride codes at a gate: verify, show; the merchant's gates",
     "merchant": "fare tables, trips and their trades",
+    "rider": "riders of ride codes: open, show, supply with money, keep out",
+    "application": "merchants' applications at the open gateway, and their keys",
     "channel": "channels of the OneCard API: their keys, addresses and limits",
     "prepaid": "prepaid accounts of merchants: open, supply, list, statement",
     "recharge-card": "recharge cards: issue, activate, list, expire",

@@ -53,6 +53,11 @@ async def find(database: Database, app_id: str) -> MerchantApp | None:
     return MerchantApp(*row) if row else None
 
 
+async def every(database: Database) -> list[MerchantApp]:
+    """All applications, by app_id."""
+    return [MerchantApp(*row) for row in await database.read(f"SELECT {_NAMES} FROM merchant_app ORDER BY app_id")]  # noqa: S608
+
+
 async def sellers(database: Database, app_id: str) -> frozenset[str]:
     """Who may be paid by an application's trades."""
     rows = await database.read("SELECT login_name FROM seller WHERE app_id = $1", app_id)
