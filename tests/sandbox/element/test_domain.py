@@ -13,7 +13,7 @@ from tongka.card.global_platform import Answer, Grouping, Install, LifeCycle
 from tongka.card.profiles import PROFILES
 from tongka.card.purse import Moment
 from tongka.sandbox.card.terminal import Terminal
-from tongka.sandbox.element.image import INSTANCES_MAX
+from tongka.sandbox.element.image import ROOM
 
 WHEN = Moment(bytes.fromhex("20240131"), bytes.fromhex("083000"))
 NUMBERS = {19: "3104880699900000001", 16: "0000999000000001"}
@@ -66,7 +66,7 @@ def test_what_cannot_be_installed_is_refused(host, install, sw):
 def test_an_aid_is_installed_once_and_the_element_gets_full(host):
     host.install()
     assert host.sw(Install(PACKAGE, PURSE, PURSE).command) == Answer.INCORRECT_DATA
-    for number in range(1, INSTANCES_MAX):
+    for number in range(1, ROOM):
         host.install(PURSE + bytes((number,)))
     assert host.sw(Install(PACKAGE, PURSE, PURSE + b"\xff").command) == Answer.NO_MEMORY
     assert host.sw(gp.delete(PURSE)) == 0x9000

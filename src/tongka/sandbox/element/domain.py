@@ -17,7 +17,7 @@ from tongka.errors import Malformed
 from tongka.sandbox.card.state import Refusal
 from tongka.sandbox.element import personal
 from tongka.sandbox.element.channel import CardSide, Greeting
-from tongka.sandbox.element.image import INSTANCES_MAX, PACKAGES, ElementImage, Instance
+from tongka.sandbox.element.image import PACKAGES, ElementImage, Instance
 
 Write = Callable[[ElementImage], ElementImage]
 """One internal write: it happens entirely or not at all."""
@@ -152,7 +152,7 @@ def _install(image: ElementImage, _session: DomainSession, data: bytes) -> Done:
         raise Refusal(Answer.REFERENCE_NOT_FOUND)
     if wanted.instance in image.instances or wanted.instance == image.security_domain or not wanted.instance:
         raise Refusal(Answer.INCORRECT_DATA)
-    if len(image.instances) >= INSTANCES_MAX:
+    if len(image.instances) >= image.room:
         raise Refusal(Answer.NO_MEMORY)
     instance = Instance(module=wanted.module)
     return Done(NO_RECEIPT, (lambda image: image.with_instance(wanted.instance, instance),))

@@ -20,8 +20,8 @@ PACKAGES: Mapping[bytes, frozenset[bytes]] = MappingProxyType(
     {bytes.fromhex("A0000006320101"): frozenset({bytes.fromhex("A000000632010105")})}
 )
 """The load files that the maker put into every element, with the modules in each."""
-INSTANCES_MAX = 4
-"""So many applications fit."""
+ROOM = 4
+"""So many applications fit into an element of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,7 @@ class ElementImage:
     Attributes:
         scp: "02" (i=55) or "03" (i=70).
         sequence: the secure channel sequence counter.
+        room: how many applications fit.
         instances: by AID.
 
     """
@@ -86,6 +87,7 @@ class ElementImage:
     keys: StaticKeys
     security_domain: bytes = ISSUER_SECURITY_DOMAIN
     sequence: int = 0
+    room: int = ROOM
     instances: Mapping[bytes, Instance] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_instance(self, aid: bytes, instance: Instance) -> Self:
@@ -126,6 +128,7 @@ class ElementImage:
             keys=StaticKeys.from_json(entry),
             security_domain=parse_hex(entry["security_domain_aid"], "security_domain_aid"),
             sequence=entry.get("sequence", 0),
+            room=entry.get("room", ROOM),
             instances={
                 parse_hex(aid, "instances"): Instance.from_json(one) for aid, one in entry.get("instances", {}).items()
             },
@@ -147,5 +150,6 @@ class ElementImage:
         return self.entry() | {
             "cplc": self.cplc.hex().upper(),
             "sequence": self.sequence,
+            "room": self.room,
             "instances": {aid.hex().upper(): one.to_json() for aid, one in sorted(self.instances.items())},
         }
