@@ -5,7 +5,8 @@
 Own time: a top-up is three requests (now, alverify, mac1authal), and each closes the one before by its counter. The CPU
 time of all server processes (web and PostgreSQL, fsync on), less what PostgreSQL needs for the very same statements
 under pgbench, in bare ASGI echoes of as many bytes, as `topup.py` does for the card front. MD5 and the card's MACs are
-not taken off. The limit is 7 echoes a request.
+not taken off. No payment institution is asked: the sandbox's simulator is not part of a platform. The limit is 7
+echoes a request.
 
 Draws: orders of as many cards draw on one account, so that all wait for its one row; through the store, and the same
 statement under pgbench. The limit is 0.9 of pgbench's throughput.
@@ -37,6 +38,7 @@ from tongka.orders import Event, Kind, Leg, State
 from tongka.partners.linkage import serve
 from tongka.partners.linkage.client import Identity, Line, OneCard, Payment
 from tongka.sandbox.card.machine import SoftwareCard
+from tongka.settings import load
 from tongka.shell import now, open_system
 from tongka.store import orders, prepaid
 from tongka.store.db import Database, open_database
@@ -46,6 +48,7 @@ from tongka.store.stamp import Stamp
 from topup import Load, echo_s, plastic
 
 REQUESTS = 3
+NO_INSTITUTION = {"TONGKA_PAYMENTS_INSTITUTION": "none"}
 LIMIT_ECHOES = 7
 LIMIT_DRAWS = 0.9
 PGBENCH_S = 5
@@ -86,7 +89,7 @@ async def record(folder: Path, document: dict) -> tuple[Path, bytes, bytes]:
     """The statements of a top-up as a script for pgbench, and the largest request and answer."""
     card = plastic(document, 100)[-1]
     messages: list[bytes] = []
-    async with open_system(settings_of(folder / "tongka.toml")) as system:
+    async with open_system(load(folder / "tongka.toml", NO_INSTITUTION).settings) as system:
         app = Starlette(routes=serve.routes(system))
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), event_hooks=statements.heard(messages))
         client = client_of(document["linkage"], "http://127.0.0.1", http)
@@ -139,7 +142,7 @@ def own_time(folder: Path, document: dict, server: EmbeddedPostgres, options: ar
     echo = (str(Path(__file__).with_name("echo.py")), str(echo_port), str(len(answer)))
     runs, echoes, sql = [], [], []
     with (
-        rig.served(*web, ready=lambda: rig.answers(web_port)) as web_process,
+        rig.served(*web, ready=lambda: rig.answers(web_port), **NO_INSTITUTION) as web_process,
         rig.served(*echo, ready=lambda: rig.answers(echo_port)) as echo_process,
     ):
         client = client_of(document["linkage"], f"http://127.0.0.1:{web_port}")

@@ -165,7 +165,9 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Leased]:
         try:
-            connection = await self.pool.acquire(timeout=self.acquire_timeout_s)
+            # With a time limit asyncpg waits in a task of its own; a free connection is there at once, without one.
+            limit_s = None if self.pool.get_idle_size() else self.acquire_timeout_s
+            connection = await self.pool.acquire(timeout=limit_s)
         except TimeoutError as error:
             raise Busy("no database connection became free; raise database.pool_max or try again") from error
         except CANNOT_CONNECT as error:

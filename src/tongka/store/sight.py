@@ -67,9 +67,13 @@ _LOOK_STANDING = (
     _LOOK.replace("\nFROM (SELECT 1)", f", {', '.join(f's.{name}' for name in _ORDER)}\nFROM (SELECT 1)")  # noqa: S608 - our own names
     + """
 LEFT JOIN LATERAL (
-    SELECT * FROM orders WHERE card_no = $2 AND kind IN ('topup', 'unload') AND
-        (state IN ('2', '4', '6', '7', '9') OR (state IN ('1', '3') AND paid AND institution = $4))
-    ORDER BY state IN ('1', '3'), created_at DESC LIMIT 1
+    (SELECT * FROM orders
+     WHERE card_no = $2 AND state IN ('2', '4', '6', '7', '9') AND kind IN ('topup', 'unload') LIMIT 1)
+    UNION ALL
+    (SELECT * FROM orders
+     WHERE card_no = $2 AND state IN ('1', '3') AND paid AND institution = $4 AND kind IN ('topup', 'unload')
+     ORDER BY created_at DESC LIMIT 1)
+    LIMIT 1
 ) AS s ON true
 """
 )

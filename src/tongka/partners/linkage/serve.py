@@ -6,6 +6,7 @@ is 200 for every answer; 413 over 64 KiB, 405 and 404 otherwise.
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from starlette.requests import Request as HttpRequest
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 def routes(system: System) -> list[BaseRoute]:
     """The eleven operations at their printed paths."""
     server = OneCardServer(system)
-    return [Route(path, server.respond, methods=["POST"]) for path in OPERATIONS]
+    return [Route(path, partial(server.respond, path), methods=["POST"]) for path in OPERATIONS]
 
 
 class OneCardServer:
@@ -47,13 +48,13 @@ class OneCardServer:
         self._system = system
         self._channels = Channels(system)
 
-    async def respond(self, request: HttpRequest) -> HttpResponse:
+    async def respond(self, path: str, request: HttpRequest) -> HttpResponse:
         """Read at most the limit and one byte, answer."""
         body = await _body(request)
         if body is None:
             return HttpResponse(status_code=413)
         address = request.client.host if request.client else ""
-        return HttpResponse(await self.answer(request.url.path, body, address), media_type=JSON)
+        return HttpResponse(await self.answer(path, body, address), media_type=JSON)
 
     async def answer(self, path: str, body: bytes, address: str) -> bytes:
         """The answer's bytes to a message posted to an operation's path; never raises for what was sent."""
@@ -82,7 +83,7 @@ class OneCardServer:
             system=self._system,
             actor=actor,
             request=f"{actor}{operation.path}|{memory}" if memory else "",
-            digest=codec.digest(operation.path, fields),
+            digest=codec.digest(operation.path, fields) if memory else b"",
             at=self._system.clock(),
             channel=channel,
             terminal=bytes.fromhex(message.terminal_named() or NO_TERMINAL),
