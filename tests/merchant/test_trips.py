@@ -136,6 +136,18 @@ async def test_a_service_that_no_table_knows_is_held(city):
     assert await city.told() == [("1", "single", 0, "held")]
 
 
+async def test_a_gate_cannot_speak_for_the_time_to_come(city):
+    """A clock that is ahead makes no tap late: what it says is cut at our own time."""
+    headers = {"authorization": f"Bearer {city.gates['bus1'].token}"}
+    body = {"first": 1, "records": [], "complete_to": city.seconds() + 86_400}
+    assert (await city.http.post("http://127.0.0.1/merchant/records", json=body, headers=headers)).status_code == 200
+    city.pass_time(minutes=1)
+    await ride(city, "bus1")
+    await city.upload()
+    await city.work()
+    assert await city.told() == [("1", "single", 200, "due")]
+
+
 async def test_an_unread_journal_holds_the_watermark(city):
     """Even where patience is over: what was uploaded is never late because we were slow."""
     await ride(city, "bus1")

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tongka.code.layout import parse_code
@@ -24,14 +25,17 @@ def token_digest(token: str) -> bytes:
 
 
 async def upload(system: System, gate: Gate, part: Part) -> Uploaded:
-    """Store a part of a gate's journal; what it says is read later.
+    """Store a part of a gate's journal; what it says is read later. A gate cannot speak for the time to come.
 
     Raises:
         JournalGap: records before these are missing.
         RepeatedWithOtherContents: a serial was used before.
 
     """
-    return await gates.append(system.database, gate.gate_id, part, system.clock())
+    now = system.clock()
+    if part.told_until is not None:
+        part = replace(part, told_until=min(part.told_until, now))
+    return await gates.append(system.database, gate.gate_id, part, now)
 
 
 async def read_journals(system: System) -> int:
