@@ -84,9 +84,11 @@ async def _usable(call: Call, scopes: tuple[str, ...], password: str, for_card: 
     """The card of a password, if it can pay; or paid already for a top-up of `for_card` that is not at its end."""
     await passwords.require_allowed(call, scopes)
     card = await recharge_cards.by_digest(call.system.database, await passwords.digest(call.system, password))
-    if card is None or not (card.usable(call.day) or (for_card and await _pays_for(call, card, for_card))):
-        await passwords.refuse(call, scopes)
-    return card
+    if card and (card.usable(call.day) or (for_card and await _pays_for(call, card, for_card))):
+        return card
+    if card and card.used:
+        raise passwords.wrong()  # the same answer, but no guess: a card shown twice is not to lock everybody out
+    return await passwords.refuse(call, scopes)
 
 
 async def _pays_for(call: Call, card: RechargeCard, card_no: str) -> bool:

@@ -39,8 +39,12 @@ class RechargeCard:
         return self.state == "active" and self.balance_fen == self.amount_fen and day <= self.expires_on
 
     @property
+    def used(self) -> bool:
+        return self.state == "active" and not self.balance_fen
+
+    @property
     def shown_state(self) -> str:
-        return "used" if self.state == "active" and not self.balance_fen else self.state
+        return "used" if self.used else self.state
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,15 @@ async def test_wrong_passwords_are_counted_for_an_hour_and_for_each_domain(oneca
     assert (await onecard.desk.ask("/recharcard/pwcheck", Tac=tac))["ErrorCode"] == OK
 
 
+async def test_a_card_shown_again_and_again_locks_nobody_out(onecard):
+    spent, tac = await onecard.recharge_card(), await onecard.recharge_card()
+    card = await onecard.card()
+    init = card.init(1_000)
+    assert card.complete(init, await onecard.desk.recharge(card, init, spent)) == 0x9000
+    assert {(await onecard.desk.ask("/recharcard/pwcheck", Tac=spent))["ErrorCode"] for _ in range(9)} == {"5001"}
+    assert (await onecard.desk.ask("/recharcard/pwcheck", Tac=tac))["ErrorCode"] == OK
+
+
 async def test_passwords_stand_nowhere_in_the_clear(onecard):
     tac = await onecard.recharge_card()
     await onecard.group_card()
