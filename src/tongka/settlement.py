@@ -143,6 +143,15 @@ def _keys(key_list: str) -> MasterKeys:
 
 
 def _checked(record: OfflineRecord, code: RideCode) -> CheckedRecord:
+    """What is kept of a record.
+
+    Raises:
+        Malformed: a name that no database keeps.
+
+    """
+    for name in (record.pos_id, record.record_id):
+        if not name.isprintable():
+            raise Malformed("record", "pos_id and record_id are printable text")
     kind = b"" if code.format is not Format.MINISTRY else b"ministry"
     return CheckedRecord(
         code=hashlib.sha256(kind + code.identity).digest(),

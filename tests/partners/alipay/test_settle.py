@@ -1,10 +1,12 @@
 """trade.settle: one charge for one code, results for each trade by itself, debts and their recovery."""
 
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 
 from tongka.code.layout import Format
+from tongka.errors import Failed, Unknown
 from tongka.ledger import Account
 from tongka.store import ledger, riders
 
@@ -108,6 +110,28 @@ async def test_amounts_are_yuan_as_text_or_number(gateway):
         left -= fen
         assert result["result"] == "SUCCESS"
         assert await gateway.balance(RICH) == (left, 0)
+
+
+async def test_names_in_records_that_no_database_keeps_spoil_their_own_trade_only(gateway):
+    code = await gateway.code()
+    trades = [
+        gateway.trade(gateway.record(code, pos="a\0")),
+        gateway.trade(gateway.record(code, record_id="\ud800")),
+        gateway.trade(gateway.record(code, pos="闸机 1")),
+    ]
+    assert [one["result"] for one in await gateway.settle(*trades)] == ["FAIL", "FAIL", "SUCCESS"]
+
+
+@pytest.mark.parametrize("error", [Unknown("the connection broke"), Failed("no connection")])
+async def test_when_nobody_knows_the_merchant_is_told_to_ask_again(gateway, monkeypatch, error):
+    trade = await gateway.ride()
+    with monkeypatch.context() as broken:
+        broken.setattr("tongka.journeys.ride.rides.settle", AsyncMock(side_effect=error))
+        [result] = await gateway.settle(trade)
+    assert (result["result"], result["error_code"], result["need_retry"]) == ("UNKNOWN", "UNKNOWN", True)
+    assert result["next_retry_time"] == result["next_try_time"] == "2026-03-02 13:00:00"
+    assert (await gateway.settle(trade))[0]["result"] == "SUCCESS"
+    assert await gateway.balance(RICH) == (999_800, 0)
 
 
 async def test_above_the_codes_limit(gateway):
