@@ -9,14 +9,22 @@ from tongka.cores import Cores
 from tongka.days import ZONE
 from tongka.keys.uri import open_hsm
 from tongka.payments import PaymentInstitution
+from tongka.payments.accounts import alipay_account, connect, wechat_account
+from tongka.payments.acquirer import Acquirer
+from tongka.payments.alipay import Alipay
+from tongka.payments.routing import Routed
 from tongka.payments.simulator import SimulatedInstitution
+from tongka.payments.till import Till
 from tongka.payments.vouched import Vouched
+from tongka.payments.wechat import Wechat
 from tongka.production import refuse_unsafe
 from tongka.settings import Settings
 from tongka.store.db import Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
 from tongka.system import System
+
+SIMULATOR = "simulator"
 
 
 def now() -> datetime:
@@ -39,15 +47,17 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)
             with closing(Cores.all()) as cores:
+                acquirers = open_acquirers(settings, database, clock, secrets.token_bytes)
                 yield System(
                     settings=settings,
                     database=database,
                     hsm=hsm,
-                    payments=_institution(settings, database),
+                    payments=Routed(database, acquirers, _institution(settings, database)),
                     parties=await Parties.load(database),
                     clock=clock,
                     random=secrets.token_bytes,
                     cores=cores,
+                    acquirers=acquirers,
                 )
         finally:
             await database.close()
@@ -56,4 +66,24 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
 
 
 def _institution(settings: Settings, database: Database) -> PaymentInstitution:
-    return SimulatedInstitution(database) if settings.payments.institution == "simulator" else Vouched()
+    return SimulatedInstitution(database) if settings.payments.institution == SIMULATOR else Vouched()
+
+
+def open_acquirers(
+    settings: Settings, database: Database, clock: Callable[[], datetime], random: Callable[[int], bytes]
+) -> dict[str, Acquirer]:
+    """The payment institutions that riders pay at: each that is configured.
+
+    Raises:
+        Misconfigured: a key file cannot be read, or does not hold what it should; `tongka payments check-keys` says
+            why.
+
+    """
+    found: list[Acquirer] = []
+    if settings.payments.institution == SIMULATOR:
+        found.append(Till(database, clock, random))
+    if settings.alipay.app_id:
+        found.append(connect(settings, Alipay, alipay_account))
+    if settings.wechat.merchant_id:
+        found.append(connect(settings, Wechat, wechat_account))
+    return {one.name: one for one in found}

@@ -1,12 +1,13 @@
 """What a journey needs, built once and handed down: the store, the keys, the payment institution, the clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tongka.cores import Cores
 from tongka.keys import Hsm
 from tongka.payments import PaymentInstitution
+from tongka.payments.acquirer import Acquirer
 from tongka.settings import Settings
 from tongka.store.db import Database
 from tongka.store.parties import Parties
@@ -21,6 +22,7 @@ class System:
         clock: the present, with its zone (Asia/Shanghai).
         random: n random bytes.
         cores: where many signatures are checked at once.
+        acquirers: the payment institutions that riders pay at, by name.
 
     """
 
@@ -32,3 +34,4 @@ class System:
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
     cores: Cores = field(default_factory=Cores)
+    acquirers: Mapping[str, Acquirer] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route
 
+from tongka.app import serve as app
 from tongka.console import pages
 from tongka.errors import TongkaError
 from tongka.merchant import serve as merchant
@@ -17,7 +18,6 @@ from tongka.partners.alipay import serve as alipay
 from tongka.partners.huawei import serve as huawei
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
-from tongka.payments.simulator import SimulatedInstitution
 from tongka.sandbox import controls, ride_codes, trips
 from tongka.system import System
 
@@ -46,15 +46,16 @@ def _routes(system: System) -> list[BaseRoute]:
         *alipay.routes(system),
         *huawei.order_routes(system),
         Mount("/gp/seram", routes=huawei.seram_routes(system)),
+        Mount(app.PATH, app=app.build(system)),
         Mount("/merchant", routes=merchant.routes(system)),
         Mount("/console", routes=pages.routes(system)),
         Route("/health", _health(system)),
     ]
-    if isinstance(system.payments, SimulatedInstitution):
+    if system.settings.payments.institution == "simulator":
         routes.append(
             Mount(
                 "/sandbox",
-                routes=[*controls.routes(system.payments), *ride_codes.routes(system), *trips.routes(system)],
+                routes=[*controls.routes(system.database), *ride_codes.routes(system), *trips.routes(system)],
             )
         )
     return routes

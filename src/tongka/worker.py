@@ -13,13 +13,17 @@ import structlog
 
 from tongka.errors import TongkaError
 from tongka.journeys import gates, prepaid, recharge, refund, sweep, trades, trips
+from tongka.journeys.app import ordering, paying
 from tongka.merchant.settlement import open_settlement
 from tongka.partners.alipay import notify
+from tongka.payments import till
+from tongka.sandbox import notices
 from tongka.store import audit
 from tongka.system import System
 
 REFUNDS_S = 1
 RIDES_S = 1
+PAYMENTS_S = 1
 SEAL_S = 30
 STORED_VALUE_S = 60
 
@@ -43,6 +47,7 @@ def jobs(system: System) -> tuple[Job, ...]:
         Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
         *_rides(system),
         Job("notices", RIDES_S, lambda: notify.send_due(system)),
+        *_app(system),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
 
@@ -54,6 +59,16 @@ def _rides(system: System) -> Iterator[Job]:
     yield Job("trips", RIDES_S, lambda: trips.make_trips(system))
     if merchant.gateway:
         yield Job("trades", RIDES_S, lambda: trades.send_due(system, lambda: open_settlement(merchant)))
+
+
+def _app(system: System) -> Iterator[Job]:
+    """Your Server's: payments asked about, orders submitted, money of orders that came to nothing."""
+    yield Job("payments", PAYMENTS_S, lambda: paying.ask_again(system))
+    yield Job("app orders", PAYMENTS_S, lambda: ordering.submit_due(system))
+    yield Job("strays", PAYMENTS_S, lambda: paying.return_strays(system))
+    yield Job("lost cards", STORED_VALUE_S, lambda: ordering.pay_out_lost(system))
+    if till.NAME in system.acquirers:
+        yield Job("till notices", PAYMENTS_S, lambda: notices.send_due(system))
 
 
 async def run(system: System, stop: asyncio.Event) -> None:

@@ -21,6 +21,7 @@ GROUPS: dict[str, str] = {
     "recharge-card": "recharge cards: issue, activate, list, expire",
     "group-card": "group cards: import what companies allot, list",
     "order": "orders: list, show, and the decision of two people",
+    "payments": "the payment institutions that riders pay at: check-keys",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tongka.card import commands
 from tongka.card.apdu import Command
@@ -24,6 +24,7 @@ from tongka.journeys.refusals import (
 )
 from tongka.journeys.topup import new_order
 from tongka.orders import CHARGEABLE, Event, Kind, MoveForbidden, State
+from tongka.settings import City
 from tongka.store import ledger, orders
 from tongka.store.orders import Order
 
@@ -170,8 +171,13 @@ async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> b
     return await _pay(call, card, order, Event.CREDITED, "tac")
 
 
+def due_at(city: City, claimed_at: datetime) -> datetime:
+    """When the waiting period of a bad card is over: all its rides are cleared by then."""
+    return claimed_at + timedelta(days=city.bad_card_wait_days)
+
+
 async def _pay_claim(call: Call, card: KnownCard, order: Order) -> bytes:
-    due = order.created_at + timedelta(days=call.system.settings.city.bad_card_wait_days)
+    due = due_at(call.system.settings.city, order.created_at)
     if call.at < due:
         raise TooEarly(f"a bad card is paid out from {due.astimezone(ZONE):%Y-%m-%d} on")
     return await _pay(call, card, order, Event.WAITED, "books")

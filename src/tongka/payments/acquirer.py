@@ -71,7 +71,9 @@ class Notice:
 class Acquirer(Protocol):
     """One payment institution. No method but `verify_notice` and `bill` raises for the institution's sake."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What settings, payments and notices' addresses call it."""
 
     async def create(self, payment: Payment) -> Ticket | None:
         """Begin a payment; None: not known whether it began. The same `payment_no` again begins the same."""

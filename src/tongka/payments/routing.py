@@ -33,7 +33,7 @@ class Routed:
             return await self.others.paid(institution, payment_order, amount_fen)
         if payment_order.endswith(CARRIED_IN):
             out = payment_order.removesuffix(CARRIED_IN) + CARRIED_OUT
-            return _yes(await app.carried_fen(self.database, OURS, out) == amount_fen)
+            return _yes(sum(await app.carried(self.database, OURS, out) or ()) == amount_fen)
         row = await pay.of_order(self.database, _order_no(payment_order))
         return _yes(row is not None and row.state == "paid" and row.amount_fen == amount_fen)
 

@@ -1,4 +1,7 @@
-"""What a city has for cards in phones: secure elements, empty and ready, and card numbers to give out."""
+"""What a city has for cards in phones: secure elements, empty and ready, card numbers, prices, and riders with the app.
+
+The riders' passwords come from the city's seed, and are shown although the platform keeps only their hashes.
+"""
 
 import hashlib
 import hmac
@@ -6,15 +9,18 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+from tongka.app.serve import PATH as APP_PATH
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
+from tongka.journeys.app import identity
 from tongka.keys import element_context
 from tongka.partners.huawei.serve import ORDER_PATH
 from tongka.sandbox import plan
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.element.image import ElementImage
 from tongka.sandbox.element.mint import elements as mint_elements
-from tongka.store import elements
+from tongka.store import app, elements
+from tongka.store.app import AppUser, Product
 from tongka.store.elements import CardRange, Element
 from tongka.system import System
 
@@ -24,6 +30,8 @@ PROFILE = PROFILES["huzhou-ministry-3des"]
 DRAWN_DIGITS, SERIAL_DIGITS = 5, 6
 """A number is the BIN, digits of the city's own, and a serial."""
 SERAM_PATH = "/gp/seram"
+RIDERS = ("rider1", "rider2")
+PRODUCT = Product(ISSUER, "湖州交通联合卡", fee_fen=200, deposit_fen=1_800, topups_fen=(1_000, 2_000, 5_000, 10_000))
 
 
 async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> None:
@@ -32,6 +40,19 @@ async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> N
         await elements.add_element(system.database, await _row(system, image))
     numbers = CardRange(ISSUER, PROFILE.name, _prefix(seed, images), SERIAL_DIGITS, 10**SERIAL_DIGITS - 1)
     await elements.add_range(system.database, numbers)
+    await app.add_product(system.database, PRODUCT)
+    for name, password in riders(seed):
+        salt = _drawn(seed, f"salt {name}")[: identity.SALT_BYTES]
+        await app.add_user(system.database, AppUser(name, name, salt, identity.hashed(password, salt)))
+
+
+def riders(seed: bytes) -> list[tuple[str, str]]:
+    """Names and passwords of those who have the app."""
+    return [(name, _drawn(seed, f"password {name}")[:8].hex()) for name in RIDERS]
+
+
+def _drawn(seed: bytes, what: str) -> bytes:
+    return hmac.digest(seed, f"wallet {what}".encode(), hashlib.sha256)
 
 
 async def _row(system: System, image: ElementImage) -> Element:
@@ -52,6 +73,9 @@ def _prefix(seed: bytes, images: Sequence[CardImage]) -> str:
 def section(base_url: str, seed: bytes, partner_key: sm2.PrivateKey) -> dict[str, Any]:
     """Of sandbox.json; orders are signed by the integrator's institution, with the key of the card front."""
     return {
+        "app_url": f"{base_url}{APP_PATH}",
+        "app_user": [{"username": name, "password": password} for name, password in riders(seed)],
+        "institution": ISSUER,
         "order_url": f"{base_url}{ORDER_PATH}",
         "partner_private_key": partner_key.secret_bytes().hex().upper(),
         "seram_url": f"{base_url}{SERAM_PATH}",

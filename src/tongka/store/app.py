@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from tongka.errors import Busy
+from tongka.ledger import Account
 from tongka.store.db import Database
 
 
@@ -249,17 +250,38 @@ async def cards_of(database: Database, user_id: str, institution: str) -> list[A
     return [AppCard(*row) for row in await database.read(_CARDS, user_id, institution)]
 
 
-async def carried_fen(database: Database, institution: str, server_order_id: str) -> int | None:
-    """What a deletion paid out, balance and deposit; None while it is not done."""
-    found: int | None = await database.read_value(
+async def carried(database: Database, institution: str, server_order_id: str) -> tuple[int, int] | None:
+    """What a deletion paid out: balance and deposit; None while it is not done."""
+    row = await database.read_row(
         """
-        SELECT (SELECT coalesce(sum(t.amount_fen), 0) FROM transfer t JOIN orders r USING (card_no, order_no)
-                WHERE t.card_no = o.card_no AND r.kind = 'return' AND r.state IN ('5', '8')
-                  AND t.debit = 4 AND t.credit > 100 AND t.kind = 'single')::bigint
+        SELECT sum(t.amount_fen) FILTER (WHERE t.debit = $3)::bigint AS balance,
+               sum(t.amount_fen) FILTER (WHERE t.debit = $4)::bigint AS deposit
         FROM wallet_order o
+        LEFT JOIN orders r ON r.card_no = o.card_no AND r.kind = 'return' AND r.state IN ('5', '8')
+        LEFT JOIN transfer t ON t.card_no = r.card_no AND t.order_no = r.order_no AND t.kind IN ('single', 'post')
         WHERE o.institution = $1 AND o.server_order_id = $2 AND o.business = 'DELETE' AND o.state = 'done'
+        GROUP BY o.server_order_id
         """,
         institution,
         server_order_id,
+        Account.CARD_FLOAT,
+        Account.DEPOSITS_HELD,
     )
-    return found
+    return (row["balance"] or 0, row["deposit"] or 0) if row else None
+
+
+async def migrating(database: Database, institution: str, limit: int) -> list[AppOrder]:
+    """Migrations whose card is deleted, and not opened anew yet."""
+    rows = await database.read(
+        f"{_SELECT} WHERE business = 'MIGRATE' AND state = 'submitted' AND reason = '' AND EXISTS (SELECT"
+        " FROM wallet_order o WHERE o.institution = $1 AND o.server_order_id = app_order.order_no || '/out'"
+        " AND o.state = 'done') ORDER BY moved_at LIMIT $2",
+        institution,
+        limit,
+    )
+    return [_order(row) for row in rows]
+
+
+async def note_result(database: Database, order_no: str, code: str) -> None:
+    """What the wallet told the rider's app."""
+    await database.execute("UPDATE app_order SET result_code = $2 WHERE order_no = $1", order_no, code)

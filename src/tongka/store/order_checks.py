@@ -9,6 +9,7 @@ from tongka.store.check import Check
 
 _IN_HAND, _FLOAT = Account.ORDERS_IN_HAND.value, Account.CARD_FLOAT.value
 _DEPOSITS, _PAYABLE = Account.DEPOSITS_HELD.value, Account.REFUNDS_PAYABLE.value
+_FEES = Account.CARD_FEE_INCOME.value
 _OWN = ", ".join(str(account) for account in (_IN_HAND, _FLOAT, _DEPOSITS, _PAYABLE))
 
 _METHODS = ", ".join(f"('{method}', {account.value})" for method, account in RECEIVABLE.items())
@@ -41,11 +42,14 @@ _DUE = """
         CASE WHEN state NOT IN ('5', '8') THEN 0
              WHEN kind = 'topup' THEN amount_fen
              WHEN kind IN ('return', 'unload') THEN -amount_fen ELSE 0 END AS float,
-        CASE WHEN kind = 'sale' AND state IN ('5', '8') THEN amount_fen ELSE 0 END AS deposits,
+        CASE WHEN kind = 'sale' AND state IN ('5', '8') THEN amount_fen - coalesce((
+            SELECT sum(w.fee_fen) FROM wallet_order w WHERE (w.card_no, w.sale_no) = (orders.card_no, orders.order_no)
+        ), 0) ELSE 0 END AS deposits,
         CASE WHEN state = 'A' THEN amount_fen ELSE 0 END AS payable
     FROM orders
 """
-"""A confirmed return pays a deposit out, which the order does not name: its deposits are looked at by sign only."""
+"""A confirmed return pays a deposit out, which the order does not name: its deposits are looked at by sign only. A sale
+in a phone earns its fee out of what was paid, and holds the rest."""
 
 _PENDING = """
     SELECT p.card_no, p.order_no, count(*) AS number, sum(p.amount_fen) AS amount_fen, max(p.id) AS id
@@ -107,7 +111,7 @@ ORDER_CHECKS = (
         SELECT t.order_no, o.kind, o.payment_method, o.funded_from, t.kind AS transfer, t.debit, t.credit, t.amount_fen
         FROM transfer t JOIN orders o USING (card_no, order_no)
         WHERE (t.debit NOT IN ({_OWN}) AND t.debit <> {_SOURCE})
-           OR (t.credit NOT IN ({_OWN}) AND t.credit <> {_SOURCE})
+           OR (t.credit NOT IN ({_OWN}) AND t.credit <> {_SOURCE} AND (o.kind, t.credit) <> ('sale', {_FEES}))
         """,  # noqa: S608 - our own constants
     ),
     Check(

@@ -194,6 +194,18 @@ async def standing(database: Database, card_no: str, institution: str) -> list[O
     return [_order(row) for row in rows]
 
 
+async def claims_since(database: Database, institution: str, before: datetime, limit: int) -> list[Order]:
+    """An institution's claims for bad cards that were made before a moment and are not paid out, oldest first."""
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders WHERE kind = 'return' AND return_type = '1' AND state = '1'"  # noqa: S608
+        " AND institution = $1 AND created_at <= $2 ORDER BY created_at LIMIT $3",
+        institution,
+        before,
+        limit,
+    )
+    return [_order(row) for row in rows]
+
+
 async def unpaid_since(database: Database, before: datetime, limit: int) -> list[Order]:
     """Orders that were made before a moment and never paid, oldest first."""
     rows = await database.read(

@@ -1,0 +1,257 @@
+"""IF2 as served: FastAPI, mounted under /app/v1, with its OpenAPI at /app/v1/openapi.json.
+
+Bearer tokens come from POST /token (password or client credentials, RFC 6749). What makes something takes the header
+Idempotency-Key. Every refusal is {error, message} with its status.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Form, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import OAuth2PasswordBearer
+from pydantic import AwareDatetime
+
+from tongka.app import schemas as s
+from tongka.app.limits import Limit
+from tongka.app.views import order_view
+from tongka.errors import BadSignature, Failed, Malformed, TongkaError
+from tongka.journeys.app import identity, ordering, paying
+from tongka.journeys.app.refusals import (
+    AppCardUnknown,
+    AppOrderUnknown,
+    KeyUsedOtherwise,
+    LoginWrong,
+    NotPayable,
+    NotRefundable,
+    ProductUnknown,
+    TokenWrong,
+)
+from tongka.journeys.refusals import TooManyRequests
+from tongka.payments.routing import OURS
+from tongka.store import app as store
+from tongka.store.app import AppOrder
+from tongka.system import System
+
+PATH = "/app/v1"
+PAGE_MAX = 100
+WAIT_MAX_S = 30
+POLL_S = 0.5
+NOTICE_MAX_BYTES = 64 << 10
+LOGINS = (20, 0.5)
+"""For each name: 20 at once, then one in two seconds."""
+REQUESTS = (200, 20.0)
+"""For each rider."""
+
+STATUS: tuple[tuple[type[TongkaError], int], ...] = (
+    (TooManyRequests, 429),
+    (LoginWrong, 401),
+    (TokenWrong, 401),
+    (Malformed, 422),
+    (BadSignature, 401),
+    (AppOrderUnknown, 404),
+    (AppCardUnknown, 404),
+    (ProductUnknown, 404),
+    (KeyUsedOtherwise, 409),
+    (NotPayable, 409),
+    (NotRefundable, 409),
+    (Failed, 503),
+    (TongkaError, 422),
+)
+"""The first that fits."""
+
+Key = Annotated[str, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,64}$")]
+
+
+def build(system: System) -> FastAPI:
+    """The API over an open system."""
+    api = FastAPI(title="Tongka: cards in phones", version="1.0.0", servers=[{"url": PATH}])
+    api.add_exception_handler(TongkaError, _refuse)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    logins, requests = Limit(*LOGINS, time.monotonic), Limit(*REQUESTS, time.monotonic)
+
+    async def rider(token: Annotated[str, Depends(OAuth2PasswordBearer("token"))]) -> str:
+        user_id = await identity.rider(system, token)
+        requests.take(user_id)
+        return user_id
+
+    _add_login(api, system, logins)
+    _add_products_and_cards(api, system, rider)
+    _add_orders(api, system, rider)
+    _add_money(api, system, rider)
+    return api
+
+
+Rider = Callable[[str], Awaitable[str]]
+
+
+def _add_login(api: FastAPI, system: System, logins: Limit) -> None:
+    @api.post("/token", tags=["login"])
+    async def token(
+        grant_type: Annotated[str, Form(pattern="^(password|client_credentials)$")],
+        username: Annotated[str, Form(max_length=64)] = "",
+        password: Annotated[str, Form(max_length=256)] = "",
+        client_id: Annotated[str, Form(max_length=64)] = "",
+        client_secret: Annotated[str, Form(max_length=256)] = "",
+    ) -> s.Token:
+        """A bearer token; a rider's name and password serve as client credentials too."""
+        by_password = grant_type == "password"
+        name = username if by_password else client_id
+        logins.take(name)
+        granted, seconds = await identity.login(system, name, password if by_password else client_secret)
+        return s.Token(access_token=granted, expires_in=seconds)
+
+
+def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
+    @api.get("/products", tags=["cards"])
+    async def products(_: Annotated[str, Depends(rider)]) -> list[s.ProductView]:
+        """What cards can be opened, prices and deposits."""
+        return [
+            s.ProductView(
+                issuer_id=one.issuer_id,
+                name=one.name,
+                price_fen=one.fee_fen,
+                deposit_fen=one.deposit_fen,
+                topups_fen=list(one.topups_fen),
+            )
+            for one in await store.products(system.database)
+        ]
+
+    @api.get("/cards", tags=["cards"])
+    async def cards(user_id: Annotated[str, Depends(rider)]) -> list[s.CardView]:
+        """The rider's cards, the latest first."""
+        held = await store.cards_of(system.database, user_id, OURS)
+        return [
+            s.CardView(
+                card_no=one.card_no,
+                issuer_id=one.issuer_id,
+                device_id=one.device_id,
+                place=one.place,
+                status=one.status,
+                deposit_fen=one.deposit_fen,
+            )
+            for one in held
+        ]
+
+    @api.post("/cards/{card_no}/lost", tags=["cards"])
+    async def lost(card_no: str, user_id: Annotated[str, Depends(rider)]) -> s.Lost:
+        """Block a lost phone's card at once; it is paid out when its rides are cleared."""
+        return s.Lost(card_no=card_no, paid_out_from=await ordering.report_lost(system, user_id, card_no))
+
+
+def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
+    @api.post("/orders", status_code=201, tags=["orders"])
+    async def create(new: s.NewOrder, key: Key, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+        """An order; what costs nothing goes on to the card's side at once."""
+        return await _view(system, await ordering.create(system, user_id, key, _wish(new)))
+
+    @api.get("/orders", tags=["orders"])
+    async def list_orders(
+        user_id: Annotated[str, Depends(rider)],
+        before: AwareDatetime | None = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 20,
+    ) -> list[s.OrderView]:
+        """The rider's orders, the latest first; `before` turns the page."""
+        found = await store.page(system.database, user_id, before or system.clock() + timedelta(days=1), limit)
+        return [await _view(system, one) for one in found]
+
+    @api.get("/orders/{order_no}", tags=["orders"])
+    async def follow(
+        order_no: str,
+        user_id: Annotated[str, Depends(rider)],
+        wait: Annotated[int, Query(ge=0, le=WAIT_MAX_S, description="seconds to wait for another state")] = 0,
+        state: Annotated[str, Query(description="the state that is known; with wait, answer when it is left")] = "",
+    ) -> s.OrderView:
+        """An order; held back (long poll) until it is in another state than the one given."""
+        until = time.monotonic() + wait
+        view = await _view(system, await ordering.own(system, user_id, order_no))
+        known = state or view.state
+        while view.state == known and time.monotonic() + POLL_S < until:
+            await asyncio.sleep(POLL_S)
+            view = await _view(system, await ordering.own(system, user_id, order_no))
+        return view
+
+
+def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
+    @api.post("/orders/{order_no}/pay", tags=["money"])
+    async def pay(order_no: str, how: s.Pay, user_id: Annotated[str, Depends(rider)]) -> s.PayView:
+        """Begin to pay, or get the same payment again."""
+        ticket = await paying.pay_order(system, await ordering.own(system, user_id, order_no), how.acquirer)
+        order = await ordering.own(system, user_id, order_no)
+        return s.PayView(
+            order_no=order_no,
+            state=order.state.value,
+            kind=ticket.kind if ticket else "",
+            data=ticket.data if ticket else "",
+        )
+
+    @api.post("/orders/{order_no}/refund", tags=["money"])
+    async def refund(order_no: str, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+        """Give back what is not on the card; an order that was not paid is cancelled."""
+        order = await ordering.own(system, user_id, order_no)
+        return await _view(system, await ordering.refund(system, order))
+
+    @api.post("/orders/{order_no}/result", tags=["orders"])
+    async def result(order_no: str, told: s.Result, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+        """What the wallet answered to the app. 301, 302 and 403 let the money go back; x19 waits for the card."""
+        order = await ordering.own(system, user_id, order_no)
+        return await _view(system, await ordering.told_result(system, order, told.code))
+
+    @api.post("/notices/{acquirer}", tags=["institutions"], include_in_schema=False)
+    async def notice(acquirer: str, request: Request) -> Response:
+        """What a payment institution tells, verified over the bytes as they came."""
+        body = await _body(request)
+        media, answer = await paying.take_notice(system, acquirer, dict(request.headers), body)
+        return Response(answer, media_type=media)
+
+
+def _wish(new: s.NewOrder) -> ordering.Wish:
+    opens = new.business is s.AppBusiness.OPEN
+    for field, given in (("issuer_id", new.issuer_id), ("device_id", new.device_id)):
+        if opens and not given:
+            raise Malformed(field, "is required to open a card")
+    if not opens and not new.card_no:
+        raise Malformed("card_no", f"is required for {new.business.value}")
+    return ordering.Wish(
+        business=new.business.value,
+        issuer_id=new.issuer_id or "",
+        device_id=new.device_id or "",
+        card_no=new.card_no or "",
+        amount_fen=new.amount_fen,
+        to_device=new.to_device_id or "",
+        holder_type=int(new.card_type, 16) if new.card_type else None,
+    )
+
+
+async def _view(system: System, order: AppOrder) -> s.OrderView:
+    return order_view(await ordering.standing(system, order))
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > NOTICE_MAX_BYTES:
+            raise Malformed("notice", "is longer than any notice")
+    return body
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    if not isinstance(error, TongkaError):
+        raise error
+    status = next(code for kind, code in STATUS if isinstance(error, kind))
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": error.code, "message": str(error)}, status, headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """Names the field and what is expected; never repeats a value."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or "message"
+    return JSONResponse({"error": Malformed.code, "message": f"{field}: {first['msg']}"}, 422)

@@ -1,0 +1,56 @@
+"""Orders as riders see them: the order's own state until it is submitted, the card's side from there on."""
+
+from tongka.app.schemas import AppBusiness, OrderView, Part
+from tongka.journeys.app.ordering import Standing
+from tongka.payments.routing import CARRIED_OUT
+from tongka.store.app import AppState
+from tongka.store.wallet import Standing as CardSide
+
+REFUNDED = "B"
+
+
+def state_of(standing: Standing) -> str:
+    """One word for the rider."""
+    order = standing.order
+    if order.state is AppState.REFUNDING and standing.money and set(standing.money) <= {REFUNDED}:
+        return AppState.REFUNDED.value
+    if order.state is not AppState.SUBMITTED or not standing.at_tsm:
+        return order.state.value
+    last = standing.at_tsm[-1]
+    half_way = order.business == AppBusiness.MIGRATE and last.server_order_id.endswith(CARRIED_OUT)
+    if last.state is CardSide.ACCEPTED:
+        return AppState.SUBMITTED.value
+    return CardSide.RUNNING.value if half_way and last.state is CardSide.DONE else last.state.value
+
+
+def order_view(standing: Standing) -> OrderView:
+    order = standing.order
+    last = standing.at_tsm[-1] if standing.at_tsm else None
+    return OrderView(
+        order_no=order.order_no,
+        business=AppBusiness(order.business),
+        state=state_of(standing),
+        reason=order.reason or (last.reason if last else ""),
+        server_order_id=last.server_order_id if last else "",
+        session_id=last.session_id if last else "",
+        issuer_id=order.issuer_id,
+        device_id=order.device_id,
+        to_device_id=order.to_device,
+        card_no=order.card_no,
+        amount_fen=order.amount_fen,
+        deposit_fen=order.deposit_fen,
+        price_fen=order.fee_fen,
+        total_fen=order.total_fen,
+        result_code=order.result_code,
+        created_at=order.created_at,
+        parts=[
+            Part(
+                server_order_id=one.server_order_id,
+                business=one.business.value,
+                state=one.state.value,
+                reason=one.reason,
+                session_id=one.session_id,
+            )
+            for one in standing.at_tsm
+        ],
+    )

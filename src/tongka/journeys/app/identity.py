@@ -1,0 +1,57 @@
+"""Who a rider is: passwords (scrypt) and bearer tokens (256 random bits, kept as hashes)."""
+
+import asyncio
+import hashlib
+import hmac
+from datetime import timedelta
+
+from tongka.journeys.app.refusals import LoginWrong, TokenWrong
+from tongka.store import app
+from tongka.store.app import AppUser
+from tongka.system import System
+
+TOKEN_BYTES = 32
+TOKEN_LIFE = timedelta(hours=2)
+SALT_BYTES = 16
+SCRYPT = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
+"""16 MiB and some 40 ms: what a phone's login may cost the server."""
+NOBODY = AppUser("", "", bytes(SALT_BYTES), bytes(32))
+"""Whom an unknown name is compared with, so that its answer takes as long."""
+
+
+def hashed(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, **SCRYPT)
+
+
+async def login(system: System, name: str, password: str) -> tuple[str, int]:
+    """A token, and for how many seconds it is good.
+
+    Raises:
+        LoginWrong: whatever is wrong.
+
+    """
+    user = await app.user_named(system.database, name)
+    known = user or NOBODY
+    given = await asyncio.to_thread(hashed, password, known.salt)
+    if not hmac.compare_digest(given, known.password) or user is None:
+        raise LoginWrong("the name or the password is wrong")
+    token = system.random(TOKEN_BYTES).hex()
+    await app.keep_token(system.database, _digest(token), user.user_id, system.clock() + TOKEN_LIFE)
+    return token, int(TOKEN_LIFE.total_seconds())
+
+
+async def rider(system: System, token: str) -> str:
+    """The rider's id.
+
+    Raises:
+        TokenWrong: unknown or expired.
+
+    """
+    user_id = await app.user_of_token(system.database, _digest(token), system.clock())
+    if user_id is None:
+        raise TokenWrong("the token is unknown or expired; log in again")
+    return user_id
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

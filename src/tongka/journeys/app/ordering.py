@@ -1,0 +1,310 @@
+"""Riders' orders: made under an idempotency key, submitted to the SP TSM when paid, followed, refunded."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+
+from tongka.errors import Malformed, Refused
+from tongka.journeys import return_card
+from tongka.journeys.app.refusals import (
+    AppCardUnknown,
+    AppOrderUnknown,
+    KeyUsedOtherwise,
+    NotRefundable,
+    ProductUnknown,
+)
+from tongka.journeys.wallet import orders as tsm
+from tongka.journeys.wallet.calls import ask as ask_journey
+from tongka.journeys.wallet.refusals import NotWithdrawable
+from tongka.payments.routing import CARRIED_IN, CARRIED_OUT, OURS
+from tongka.store import app, orders, pay, wallet
+from tongka.store.app import AppCard, AppOrder, AppState, Product
+from tongka.store.wallet import Business, WalletOrder
+from tongka.system import System
+
+MIGRATE = "MIGRATE"
+PAID_FOR = frozenset({Business.OPEN.value, Business.TOPUP.value})
+REFUNDABLE_RESULTS = frozenset({"1010210301", "1010210302", "1010210403"})
+"""The wallet has refused to add or to recharge: nothing has happened on the card, if the card says so too."""
+METHODS = {"alipay": "03", "wechat": "04"}
+"""Acquirers by Huzhou's appendix E; others are 06."""
+NUMBER_BYTES = 16
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a rider asks for."""
+
+    business: str
+    device_id: str
+    issuer_id: str = ""
+    card_no: str = ""
+    amount_fen: int = 0
+    to_device: str = ""
+    holder_type: int | None = None
+
+    @property
+    def digest(self) -> bytes:
+        return hashlib.sha256(msgspec.json.encode(self)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An order with the card's side of it, where it has come so far."""
+
+    order: AppOrder
+    at_tsm: tuple[WalletOrder, ...]
+    money: tuple[str, ...]
+    """The states of its orders at the card's side that have money (Huzhou appendix G)."""
+
+
+async def create(system: System, user_id: str, key: str, wish: Wish) -> AppOrder:
+    """A new order, or the one that this key has made; what costs nothing is submitted at once.
+
+    Raises:
+        KeyUsedOtherwise, ProductUnknown, AppCardUnknown, Malformed; and what the SP TSM refuses with.
+
+    """
+    known = await app.by_request(system.database, user_id, key)
+    if known is None:
+        try:
+            known = await _create(system, user_id, key, wish)
+        except app.AppRequestRepeated:
+            known = await app.by_request(system.database, user_id, key)
+    if known is None or known.digest != wish.digest:
+        raise KeyUsedOtherwise("the idempotency key was used before with other contents")
+    return known
+
+
+async def _create(system: System, user_id: str, key: str, wish: Wish) -> AppOrder:
+    at = system.clock()
+    order = AppOrder(
+        order_no=system.random(NUMBER_BYTES).hex(),
+        user_id=user_id,
+        request_key=key,
+        digest=wish.digest,
+        business=wish.business,
+        issuer_id=wish.issuer_id,
+        device_id=wish.device_id,
+        created_at=at,
+        moved_at=at,
+        to_device=wish.to_device,
+        card_no=wish.card_no,
+        amount_fen=wish.amount_fen,
+        holder_type=wish.holder_type,
+    )
+    if wish.business == Business.OPEN:
+        product = await _product(system, wish.issuer_id)
+        order = replace(order, deposit_fen=product.deposit_fen, fee_fen=product.fee_fen)
+    else:
+        order = await _of_own_card(system, order)
+    _require_amount(order)
+    if order.business == Business.OPEN and order.total_fen == 0:
+        order = replace(order, state=AppState.PAID)  # nothing to pay
+    elif order.business not in PAID_FOR:
+        order = replace(order, state=AppState.PAID)
+    await app.create(system.database, order)
+    return await submit(system, order) if order.state is AppState.PAID else order
+
+
+def _require_amount(order: AppOrder) -> None:
+    if order.business == Business.TOPUP and not order.amount_fen:
+        raise Malformed("amount_fen", "is required for a top-up")
+    if order.business not in PAID_FOR and order.amount_fen:
+        raise Malformed("amount_fen", f"belongs to no {order.business}")
+    if (order.business == MIGRATE) != bool(order.to_device):
+        raise Malformed("to_device_id", "is required for a migration, and belongs to nothing else")
+
+
+async def _product(system: System, issuer_id: str) -> Product:
+    found = next((one for one in await app.products(system.database) if one.issuer_id == issuer_id), None)
+    if found is None:
+        raise ProductUnknown(f"issuer {issuer_id!r} offers no card")
+    return found
+
+
+async def _of_own_card(system: System, order: AppOrder) -> AppOrder:
+    """Only the rider who opened a card orders something with it."""
+    card = await own_card(system, order.user_id, order.card_no)
+    return replace(order, issuer_id=card.issuer_id, device_id=card.device_id)
+
+
+async def own_card(system: System, user_id: str, card_no: str) -> AppCard:
+    """A rider's card that is in a phone.
+
+    Raises:
+        AppCardUnknown: there is none, or it is another rider's.
+
+    """
+    held = await app.cards_of(system.database, user_id, OURS)
+    found = next((one for one in held if one.card_no == card_no and one.place in {"live", "locked"}), None)
+    if found is None:
+        raise AppCardUnknown(f"you have no card {card_no} in a phone")
+    return found
+
+
+# --- to the SP TSM ----------------------------------------------------------------------------------------------------
+
+
+async def submit(system: System, order: AppOrder) -> AppOrder:
+    """IF4: a paid order gets its session. What the SP TSM refuses for good fails, and its money goes back."""
+    try:
+        payment = await pay.of_order(system.database, order.order_no)
+        taken = await tsm.submit(
+            system, OURS, _ask(order, METHODS.get(payment.acquirer, tsm.OTHER) if payment else tsm.OTHER)
+        )
+    except Refused as error:
+        await app.move(system.database, order, AppState.FAILED, system.clock(), reason=error.code)
+        return replace(order, state=AppState.FAILED, reason=error.code)
+    changes = {"session_id": taken.session_id, "card_no": taken.card_no}
+    await app.move(system.database, order, AppState.SUBMITTED, system.clock(), **changes)
+    return replace(order, state=AppState.SUBMITTED, session_id=taken.session_id, card_no=taken.card_no)
+
+
+async def _paid_by(system: System, order: AppOrder) -> str:
+    payment = await pay.of_order(system.database, order.order_no)
+    return METHODS.get(payment.acquirer, tsm.OTHER) if payment else tsm.OTHER
+
+
+def _ask(order: AppOrder, payment_method: str) -> tsm.Ask:
+    migrates = order.business == MIGRATE
+    return tsm.Ask(
+        business=Business.DELETE if migrates else Business(order.business),
+        server_order_id=order.order_no + (CARRIED_OUT if migrates else ""),
+        issuer_id=order.issuer_id,
+        device_id=order.device_id,
+        digest=order.digest,
+        card=order.card_no,
+        amount_fen=order.amount_fen,
+        deposit_fen=order.deposit_fen,
+        fee_fen=order.fee_fen,
+        holder_type=order.holder_type,
+        payment_method=payment_method,
+    )
+
+
+async def submit_due(system: System) -> int:
+    """Paid orders whose submission was cut off; and migrations whose first half is done."""
+    done = 0
+    for order in await app.in_state(system.database, [AppState.PAID], BATCH):
+        await submit(system, order)
+        done += 1
+    for order in await app.migrating(system.database, OURS, BATCH):
+        done += await _carry_in(system, order)
+    return done
+
+
+async def _carry_in(system: System, order: AppOrder) -> bool:
+    """The second half of a migration: open on the other device, with what the deletion paid out."""
+    carried = await app.carried(system.database, OURS, order.order_no + CARRIED_OUT)
+    balance_fen, deposit_fen = carried or (0, 0)
+    wanted = tsm.Ask(
+        business=Business.OPEN,
+        server_order_id=order.order_no + CARRIED_IN,
+        issuer_id=order.issuer_id,
+        device_id=order.to_device,
+        digest=order.digest,
+        amount_fen=balance_fen,
+        deposit_fen=deposit_fen,
+    )
+    try:
+        taken = await tsm.submit(system, OURS, wanted)
+    except Refused as error:
+        await app.move(system.database, order, AppState.FAILED, system.clock(), reason=error.code)
+        return True
+    changes = {"session_id": taken.session_id, "card_no": taken.card_no, "reason": "carried"}
+    await app.move(system.database, order, AppState.SUBMITTED, system.clock(), **changes)
+    return True
+
+
+# --- following, refunding ---------------------------------------------------------------------------------------------
+
+
+async def own(system: System, user_id: str, order_no: str) -> AppOrder:
+    """A rider's own order.
+
+    Raises:
+        AppOrderUnknown: none of that number, or another rider's.
+
+    """
+    order = await app.by_number(system.database, order_no)
+    if order is None or order.user_id != user_id:
+        raise AppOrderUnknown(f"you have no order {order_no}")
+    return order
+
+
+async def standing(system: System, order: AppOrder) -> Standing:
+    """What the card's side says of an order."""
+    ids = [order.order_no + part for part in ("", CARRIED_OUT, CARRIED_IN)]
+    found = [await wallet.by_server_order(system.database, OURS, one) for one in ids]
+    at_tsm = tuple(one for one in found if one)
+    numbers = [number for one in at_tsm for number in (one.sale_no, one.load_no) if number]
+    money = [await orders.by_number(system.database, number) for number in numbers]
+    return Standing(order, at_tsm, tuple(one.state.value for one in money if one and one.amount_fen))
+
+
+async def refund(system: System, order: AppOrder) -> AppOrder:
+    """Give back what is not on the card.
+
+    Raises:
+        NotRefundable: it is, or may be; or it goes back already.
+
+    """
+    at = system.clock()
+    if order.state in {AppState.CREATED, AppState.PAYING}:
+        await app.move(system.database, order, AppState.CANCELLED, at)
+        return replace(order, state=AppState.CANCELLED)
+    if order.state is not AppState.SUBMITTED or order.business == MIGRATE:
+        raise NotRefundable(f"order {order.order_no} is {order.state.value}; there is nothing to refund")
+    try:
+        await tsm.withdraw(system, OURS, order.order_no)
+    except NotWithdrawable as error:
+        raise NotRefundable(str(error)) from error
+    await app.move(system.database, order, AppState.REFUNDING, at)
+    return replace(order, state=AppState.REFUNDING)
+
+
+async def told_result(system: System, order: AppOrder, code: str) -> AppOrder:
+    """What the wallet told the app: a refusal lets the money go back, anything else waits for the card's own word."""
+    await app.note_result(system.database, order.order_no, code)
+    order = replace(order, result_code=code)
+    if code in REFUNDABLE_RESULTS and order.state is AppState.SUBMITTED and order.business in PAID_FOR:
+        return await refund(system, order)
+    return order
+
+
+async def report_lost(system: System, user_id: str, card_no: str) -> datetime:
+    """A lost phone: the card is blocked at once and locked at its next contact; paid out when clearing is over.
+
+    Answers the first moment at which it is paid out.
+    """
+    card = await own_card(system, user_id, card_no)
+    lost = return_card.Return(
+        card_no=card.card_no, return_type=return_card.BAD, balance_fen=None, customer=None, payment_method=tsm.OTHER
+    )
+
+    outcome = await ask_journey(system, OURS, system.clock(), lambda call: return_card.apply(call, lost, lambda: ()))
+    await create(
+        system, user_id, f"lost {card_no}", Wish(business=Business.LOCK, device_id=card.device_id, card_no=card_no)
+    )
+    return return_card.due_at(system.settings.city, outcome.at)
+
+
+async def pay_out_lost(system: System) -> int:
+    """Pay out lost cards whose rides are cleared; how many."""
+    now = system.clock()
+    before = now - (return_card.due_at(system.settings.city, now) - now)
+    due = await orders.claims_since(system.database, OURS, before, BATCH)
+    for order in due:
+        await ask_journey(
+            system,
+            OURS,
+            now,
+            lambda call, order=order: return_card.confirm(  # type: ignore[misc]
+                call, order.card_no, order.order_no, order.reference, lambda _: ()
+            ),
+        )
+    return len(due)

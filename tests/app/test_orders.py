@@ -1,0 +1,129 @@
+"""Riders' orders from end to end: paid at the till, carried out in the phone, followed, refunded."""
+
+from datetime import timedelta
+
+import pytest
+
+from seram_agent import Cut
+from tongka.journeys.app import ordering
+from tongka.ledger import Account
+from tongka.store import ledger
+
+ISSUER = "90000001"
+AID = bytes.fromhex("A000000632010105")
+
+
+def purse(phone):
+    instance = phone.element.image.instances.get(AID)
+    return instance.purse if instance else None
+
+
+async def balance_of(shop, account: Account) -> int:
+    one = await ledger.balance(shop.system.database, account)
+    return abs(one.credit_fen - one.debit_fen)
+
+
+async def test_a_card_is_opened_topped_up_updated_and_deleted(shop):
+    phone = await shop.phone()
+    opened = await shop.opened(phone)
+    assert (opened["state"], opened["total_fen"]) == ("done", 3_000)
+    card = (await shop.ask("GET", "/cards")).json()
+    assert [(one["card_no"], one["place"], one["deposit_fen"]) for one in card] == [(opened["card_no"], "live", 1_800)]
+    topped = await shop.paid(await shop.order("TOPUP", card_no=opened["card_no"], amount_fen=500))
+    assert await phone.run(topped["session_id"]) == "done"
+    assert purse(phone).balance_fen == 1_500
+    updated = await shop.order("UPDATE", card_no=opened["card_no"], card_type="02")
+    assert await phone.run(updated["session_id"]) == "done"
+    deleted = await shop.order("DELETE", card_no=opened["card_no"])
+    assert await phone.run(deleted["session_id"]) == "done"
+    assert (await shop.follow(deleted))["state"] == "done"
+    assert purse(phone) is None
+    assert await balance_of(shop, Account.CARD_FEE_INCOME) == 200
+    assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
+    assert await balance_of(shop, Account.ORDERS_IN_HAND) == 0
+    await shop.books()
+
+
+async def test_a_card_moves_to_another_phone_with_its_balance(shop):
+    old, new = await shop.phone(0), await shop.phone(1)
+    opened = await shop.opened(old)
+    moved = await shop.order("MIGRATE", card_no=opened["card_no"], to_device_id=new.device_id)
+    assert await old.run(moved["session_id"]) == "done"
+    assert (await shop.follow(moved))["state"] == "running"
+    await shop.work()
+    there = await shop.follow(moved)
+    assert [part["business"] for part in there["parts"]] == ["DELETE", "OPEN"]
+    assert await new.run(there["session_id"]) == "done"
+    assert (purse(old), purse(new).balance_fen) == (None, 1_000)
+    assert (await shop.follow(moved))["state"] == "done"
+    assert await balance_of(shop, Account.DEPOSITS_HELD) == 1_800
+    assert await balance_of(shop, Account.CARD_FLOAT) == 1_000
+    await shop.books()
+
+
+async def test_a_lost_card_is_blocked_locked_and_paid_out_when_its_rides_are_cleared(shop):
+    phone = await shop.phone()
+    opened = await shop.opened(phone)
+    number = opened["card_no"]
+    lost = (await shop.ask("POST", f"/cards/{number}/lost")).json()
+    assert lost["paid_out_from"].startswith("2026-03-09")
+    refused = await shop.ask("POST", "/orders", {"business": "TOPUP", "card_no": number, "amount_fen": 100}, key="k")
+    topped = await shop.paid(refused.json())
+    assert (topped["state"], topped["reason"]) == ("failed", "card_state_wrong")
+    lock = next(one for one in (await shop.ask("GET", "/orders")).json() if one["business"] == "LOCK")
+    assert await phone.run(lock["session_id"]) == "done"
+    assert phone.element.image.instances[AID].locked
+    assert await ordering.pay_out_lost(shop.system) == 0
+    shop.now[0] += timedelta(days=8)
+    assert await ordering.pay_out_lost(shop.system) == 1
+    assert await balance_of(shop, Account.CARD_FLOAT) == 0
+    assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
+    await shop.work(4)
+    assert await balance_of(shop, Account.SUSPENSE) == 0
+    await shop.books()
+
+
+@pytest.mark.parametrize("code", ["1010210301", "1010210302"])
+async def test_what_the_wallet_refused_is_refunded(shop, code):
+    phone = await shop.phone()
+    order = await shop.order("OPEN", issuer_id=ISSUER, device_id=phone.device_id, amount_fen=1_000)
+    await shop.paid(order)
+    told = (await shop.ask("POST", f"/orders/{order['order_no']}/result", {"code": code})).json()
+    assert told["state"] == "refunding"
+    await shop.work(3)
+    assert (await shop.follow(order))["state"] == "refunded"
+    assert await balance_of(shop, Account.RECEIVABLE_OTHER) == 0
+    await shop.books()
+
+
+async def test_a_refused_recharge_is_refunded_but_an_unknown_one_waits_for_the_card(shop):
+    phone = await shop.phone()
+    opened = await shop.opened(phone)
+    wish = {"card_no": opened["card_no"], "amount_fen": 500}
+    refused = await shop.paid(await shop.order("TOPUP", **wish))
+    await shop.ask("POST", f"/orders/{refused['order_no']}/result", {"code": "1010210403"})
+    await shop.work(3)
+    assert (await shop.follow(refused))["state"] == "refunded"
+    unknown = await shop.paid(await shop.order("TOPUP", **wish))
+    phone.cut = At(9)
+    with pytest.raises(Cut):
+        await phone.run(unknown["session_id"])
+    phone.cut = lambda _: None
+    told = (await shop.ask("POST", f"/orders/{unknown['order_no']}/result", {"code": "1010210419"})).json()
+    assert told["state"] == "running"
+    assert (await shop.ask("POST", f"/orders/{unknown['order_no']}/refund")).status_code == 409
+    assert await phone.run(unknown["session_id"]) == "done"
+    assert purse(phone).balance_fen == 1_500
+    await shop.books()
+
+
+class At:
+    """Dies at the nth step."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def __call__(self, _: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Cut
