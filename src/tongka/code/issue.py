@@ -1,7 +1,8 @@
 """Making ride codes: the platform signs a credential for days, the phone signs each code that it shows.
 
 A signer is a function from the message to its signature in the form that the format has (DER, or raw r‖s for SM2 in a
-ministry code): so the key itself may be in a HSM or a phone. `dataclasses` of `tongka.code.layout` carry the contents.
+ministry code): so the key itself may be in a HSM or a phone. Where signing has to be waited for, `signed_by_…` say what
+is to be signed. `dataclasses` of `tongka.code.layout` carry the contents.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from tongka.crypto import ecdsa, sm2
 
 Signer = Callable[[bytes], bytes]
 
-_NOT_YET: Final = bytes(sm2.SIGNATURE_LEN)
+NOT_YET: Final = bytes(sm2.SIGNATURE_LEN)
 
 
 # --- signers of keys that are at hand ---------------------------------------------------------------------------------
@@ -89,7 +90,13 @@ def make_code(held: SignedCredential, *, generated: int, user: Signer, prefix: b
         prefix: empty, or two bytes.
 
     """
-    code = AlipayCode(
+    code = unsigned_code(held, generated)
+    return prefix + replace(code, user_signature=user(signed_by_user(code))).build()
+
+
+def unsigned_code(held: SignedCredential, generated: int) -> AlipayCode:
+    """The code without its user's signature."""
+    return AlipayCode(
         algorithm=held.algorithm,
         key_id=held.key_id,
         credential=held.credential,
@@ -97,7 +104,11 @@ def make_code(held: SignedCredential, *, generated: int, user: Signer, prefix: b
         generated=generated,
         user_signature=b"",
     )
-    return prefix + replace(code, user_signature=user(code.build()[:-1])).build()
+
+
+def signed_by_user(code: AlipayCode | MinistryCode) -> bytes:
+    """What the user's key signs of a code: all before its own signature with length or tag."""
+    return code.build()[: -1 - len(code.user_signature)]
 
 
 # --- ministry ---------------------------------------------------------------------------------------------------------
@@ -105,8 +116,12 @@ def make_code(held: SignedCredential, *, generated: int, user: Signer, prefix: b
 
 def sign_certificate(certificate: Certificate, authority: Signer) -> bytes:
     """The issuer's certificate, 117 bytes, signed by the CA; the signature in `certificate` is replaced."""
-    unsigned = replace(certificate, signature=_NOT_YET).build()
-    return replace(certificate, signature=authority(unsigned[CERTIFICATE_SIGNED])).build()
+    return replace(certificate, signature=authority(signed_by_authority(certificate))).build()
+
+
+def signed_by_authority(certificate: Certificate) -> bytes:
+    """What the CA signs of a certificate."""
+    return certificate.build()[CERTIFICATE_SIGNED]
 
 
 def make_ministry_code(contents: MinistryCode, *, issuer: Signer, user: Signer) -> bytes:
@@ -116,16 +131,22 @@ def make_ministry_code(contents: MinistryCode, *, issuer: Signer, user: Signer) 
 
 def authorise_ministry_code(contents: MinistryCode, issuer: Signer) -> MinistryCode:
     """The issuer's part, which a phone keeps for days."""
-    unsigned = replace(contents, length=0, issuer_signature=_NOT_YET, user_signature=_NOT_YET)
-    message = unsigned.build()
-    return replace(
-        unsigned,
-        length=len(message) - MINISTRY_HEAD_LEN,
-        issuer_signature=issuer(message[MINISTRY_HEAD_LEN:-MINISTRY_TAIL_LEN]),
-    )
+    unsigned = unsigned_ministry_code(contents)
+    return replace(unsigned, issuer_signature=issuer(signed_by_issuer(unsigned)))
+
+
+def unsigned_ministry_code(contents: MinistryCode) -> MinistryCode:
+    """With its right length, and zeros for both signatures."""
+    unsigned = replace(contents, length=0, issuer_signature=NOT_YET, user_signature=NOT_YET)
+    return replace(unsigned, length=len(unsigned.build()) - MINISTRY_HEAD_LEN)
+
+
+def signed_by_issuer(code: MinistryCode) -> bytes:
+    """What the issuer signs of a code."""
+    return code.build()[MINISTRY_HEAD_LEN:-MINISTRY_TAIL_LEN]
 
 
 def sign_ministry_code(held: MinistryCode, generated: int, user: Signer) -> bytes:
     """The code to show, generated at `generated`, unix seconds."""
     code = replace(held, generated=generated)
-    return replace(code, user_signature=user(code.build()[: -1 - sm2.SIGNATURE_LEN])).build()
+    return replace(code, user_signature=user(signed_by_user(code))).build()

@@ -6,26 +6,28 @@ Every code has an authorisation of its own, told apart by random bytes (`reserve
 two codes of one rider and one second are two codes, and two rides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Final
 
-from tongka.code.issue import SignedCredential
+from tongka.code.issue import (
+    NOT_YET,
+    SignedCredential,
+    signed_by_authority,
+    signed_by_issuer,
+    signed_by_user,
+    unsigned_code,
+    unsigned_ministry_code,
+)
 from tongka.code.layout import (
-    CERTIFICATE_SIGNED,
-    MINISTRY_HEAD_LEN,
-    MINISTRY_TAIL_LEN,
     OPERATOR_PREFIXES,
     PLAIN_CARD_TYPE,
     Algorithm,
-    AlipayCode,
     Certificate,
     Credential,
     Format,
     MinistryCode,
 )
-from tongka.crypto.sm2 import SIGNATURE_LEN
 from tongka.errors import Refused, Unsupported
 from tongka.journeys import ride_keys
 from tongka.keys import Hsm, RideKey, RideKeyKind
@@ -45,7 +47,8 @@ ISSUER_ID: Final = bytes.fromhex("03105840")
 SERVICE_ID: Final = bytes.fromhex("01000000")
 SERIAL_LEN: Final = 3
 CARD_ACCOUNT_DIGITS: Final = 20
-_NOT_YET: Final = bytes(SIGNATURE_LEN)
+CERTIFICATE_EXPIRES: Final = bytes.fromhex("1299")
+"""MMYY: as late as it can say, for the issuer is this platform itself."""
 
 
 class RiderBlacklisted(Refused):
@@ -121,18 +124,8 @@ def _require_enabled(card: VirtualCard) -> None:
 
 async def _alipay_code(hsm: Hsm, holder: _Holder, moment: datetime, nonce: bytes) -> bytes:
     user = RideKey(RideKeyKind.USER, holder.user_id)
-    generated = int(moment.timestamp())
-    held = await _authorise(hsm, holder, user, moment, nonce)
-    parts = partial(
-        AlipayCode,
-        algorithm=held.algorithm,
-        key_id=held.key_id,
-        credential=held.credential,
-        master_signature=held.master_signature,
-        generated=generated,
-    )
-    to_sign = parts(user_signature=b"").build()[:-1]
-    return parts(user_signature=await hsm.sign_ride(user, to_sign)).build()
+    code = unsigned_code(await _authorise(hsm, holder, user, moment, nonce), int(moment.timestamp()))
+    return replace(code, user_signature=await hsm.sign_ride(user, signed_by_user(code))).build()
 
 
 async def _authorise(hsm: Hsm, holder: _Holder, user: RideKey, moment: datetime, nonce: bytes) -> SignedCredential:
@@ -157,8 +150,8 @@ async def _authorise(hsm: Hsm, holder: _Holder, user: RideKey, moment: datetime,
 
 async def _ministry_code(hsm: Hsm, holder: _Holder, generated: int, serial: bytes) -> bytes:
     user = RideKey(RideKeyKind.MINISTRY_USER, holder.user_id)
-    contents = partial(
-        MinistryCode,
+    contents = MinistryCode(
+        length=0,
         certificate=await _certificate(hsm, serial),
         account=holder.user_id,
         card_account=_card_account(holder.card_no),
@@ -170,27 +163,27 @@ async def _ministry_code(hsm: Hsm, holder: _Holder, generated: int, serial: byte
         expires_at=generated + AUTHORISED_FOR_S,
         valid_s=VALID_S,
         custom=holder.card_data,
+        issuer_signature=NOT_YET,
         generated=generated,
+        user_signature=NOT_YET,
     )
-    unsigned = contents(length=0, issuer_signature=_NOT_YET, user_signature=_NOT_YET).build()
-    issuer = await hsm.sign_ride(ride_keys.ISSUER, unsigned[MINISTRY_HEAD_LEN:-MINISTRY_TAIL_LEN])
-    signed = partial(contents, length=len(unsigned) - MINISTRY_HEAD_LEN, issuer_signature=issuer)
-    by_user = signed(user_signature=_NOT_YET).build()[: -1 - SIGNATURE_LEN]
-    return signed(user_signature=await hsm.sign_ride(user, by_user)).build()
+    code = unsigned_ministry_code(contents)
+    code = replace(code, issuer_signature=await hsm.sign_ride(ride_keys.ISSUER, signed_by_issuer(code)))
+    return replace(code, user_signature=await hsm.sign_ride(user, signed_by_user(code))).build()
 
 
 async def _certificate(hsm: Hsm, serial: bytes) -> bytes:
-    contents = partial(
-        Certificate,
+    certificate = Certificate(
         service_id=SERVICE_ID,
         ca_index=ride_keys.CA_INDEX,
         issuer=ISSUER_ID,
-        expires=bytes.fromhex("1299"),
+        expires=CERTIFICATE_EXPIRES,
         serial=serial,
         key=await hsm.ride_public_key(ride_keys.ISSUER),
+        signature=NOT_YET,
     )
-    to_sign = contents(signature=_NOT_YET).build()[CERTIFICATE_SIGNED]
-    return contents(signature=await hsm.sign_ride(ride_keys.AUTHORITY, to_sign)).build()
+    signature = await hsm.sign_ride(ride_keys.AUTHORITY, signed_by_authority(certificate))
+    return replace(certificate, signature=signature).build()
 
 
 def _card_account(card_no: str) -> bytes:
