@@ -23,10 +23,10 @@ from tongka.payments.vouched import Vouched
 from tongka.sandbox.gate import SimulatedGate
 from tongka.sandbox.mint import Mint
 from tongka.settings import Merchant, Settings
-from tongka.store import gates, trips
+from tongka.store import gates, trades, trips
 from tongka.store.gates import Gate
 from tongka.store.parties import Parties
-from tongka.store.trips import Trade
+from tongka.store.trades import Trade
 from tongka.system import System
 
 MORNING = datetime(2026, 3, 2, 8, 0, 0, tzinfo=ZONE)
@@ -129,7 +129,7 @@ class City:
 
     async def told(self) -> list[tuple[str, str, int, str]]:
         """The trips by time: user, kind, fen, state."""
-        rows = sorted(await trips.listed(self.system.database, limit=1000), key=lambda row: row.started_at)
+        rows = sorted(await trades.listed(self.system.database, limit=1000), key=lambda row: row.started_at)
         return [(row.user_id[-1], row.kind, row.amount_fen, row.state) for row in rows]
 
 

@@ -10,7 +10,7 @@ from tongka.journeys.trades import Result
 from tongka.merchant.settlement import GatewaySettlement, open_gateway, open_settlement, settled
 from tongka.partners.alipay.client_messages import TradeResult
 from tongka.settings import Merchant
-from tongka.store.trips import Trade
+from tongka.store.trades import Trade
 from tongka.trips import TradeState
 
 TRADE = Trade(

@@ -7,9 +7,8 @@ from functools import partial
 import pytest
 
 from tongka.errors import Failed, Refused, Unknown
-from tongka.journeys import trades
 from tongka.journeys.trades import Result, Settled, pause
-from tongka.store import trips
+from tongka.store import trades
 from tongka.trips import TradeEvent, TradeMoveForbidden
 
 
@@ -20,12 +19,12 @@ async def due(city):
     city.pass_time(minutes=1)
     await city.upload()
     await city.work()
-    (row,) = await trips.listed(city.system.database)
+    (row,) = await trades.listed(city.system.database)
     return row.out_trade_no
 
 
 async def row_of(city, number):
-    return next(row for row in await trips.listed(city.system.database) if row.out_trade_no == number)
+    return next(row for row in await trades.listed(city.system.database) if row.out_trade_no == number)
 
 
 async def test_a_success_is_settled_and_never_sent_again(city, due):
@@ -105,7 +104,7 @@ async def nothing(city, trades):
 
 async def test_a_worker_that_dies_loses_nothing(city, due):
     """Claimed, and then nothing: when the lease is over, it is sent again."""
-    assert len(await trips.claim(city.system.database, city.now[0], 120, 10)) == 1
+    assert len(await trades.claim(city.system.database, city.now[0], 120, 10)) == 1
     assert await city.settle_up() == 0
     city.pass_time(seconds=121)
     assert await city.settle_up() == 1
@@ -125,7 +124,7 @@ async def test_a_paired_trip_carries_both_records(city):
 
 
 async def test_more_than_one_call_holds_are_all_sent(city, monkeypatch):
-    monkeypatch.setattr(trades, "SEND_AT_ONCE", 20)
+    monkeypatch.setattr("tongka.journeys.trades.SEND_AT_ONCE", 20)
     for _ in range(45):
         city.show("bus1", f"20880000{city.seconds() % 100_000_000:08}")
         city.pass_time(seconds=7)
@@ -139,13 +138,13 @@ async def test_a_person_may_retry_what_failed_but_not_what_is_settled(city, due)
     city.gateway.usual = Settled(Result.FAIL)
     await city.settle_up()
     database = city.system.database
-    await trips.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
+    await trades.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
     city.gateway.usual = Settled(Result.SUCCESS)
     assert await city.settle_up() == 1
     with pytest.raises(TradeMoveForbidden):
-        await trips.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
+        await trades.move_by_person(database, due, TradeEvent.RETRY, city.now[0], "clerk")
     with pytest.raises(Refused, match="no trade"):
-        await trips.move_by_person(database, "X", TradeEvent.RETRY, city.now[0], "clerk")
+        await trades.move_by_person(database, "X", TradeEvent.RETRY, city.now[0], "clerk")
     assert await database.read_value("SELECT count(*) FROM audit WHERE action = 'trade retry'") == 1
 
 
@@ -167,8 +166,8 @@ async def test_a_held_trip_without_a_price_is_charged_what_a_person_says(city):
     city.pass_time(minutes=1)
     await city.upload()
     await city.work()
-    (row,) = await trips.listed(city.system.database, "held")
-    charge = partial(trips.move_by_person, city.system.database, row.out_trade_no, TradeEvent.CHARGE, city.now[0], "c")
+    (row,) = await trades.listed(city.system.database, "held")
+    charge = partial(trades.move_by_person, city.system.database, row.out_trade_no, TradeEvent.CHARGE, city.now[0], "c")
     with pytest.raises(Refused, match="no price"):
         await charge()
     await charge(amount_fen=350)

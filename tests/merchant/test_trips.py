@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tongka.settings import Merchant, Settings
-from tongka.store import gates, taps, trips
+from tongka.store import gates, taps, trades
 from tongka.trips import TradeEvent
 
 OTHER = "2088000000000002"
@@ -123,8 +123,8 @@ async def test_a_record_after_its_turn_is_held_for_a_clerk(city):
     await city.upload()
     await city.work()
     assert await city.told() == [("1", "late", 500, "held"), ("1", "no_entry", 500, "due")]
-    (held,) = await trips.listed(city.system.database, "held")
-    await trips.move_by_person(city.system.database, held.out_trade_no, TradeEvent.WAIVE, city.now[0], "clerk")
+    (held,) = await trades.listed(city.system.database, "held")
+    await trades.move_by_person(city.system.database, held.out_trade_no, TradeEvent.WAIVE, city.now[0], "clerk")
     assert (await city.told())[0] == ("1", "late", 500, "free")
 
 

@@ -15,8 +15,8 @@ from tongka.errors import Malformed
 from tongka.fares import FARE_MAX_FEN, FareTable, Ride, Spent, parse_fare_table, price
 from tongka.merchant.settlement import open_gateway
 from tongka.money import format_yuan
-from tongka.store import gates, taps, trips
-from tongka.store.trips import TripRow
+from tongka.store import gates, taps, trades, trips
+from tongka.store.trades import TripRow
 from tongka.trips import TradeEvent, TradeState
 
 app = typer.Typer(no_args_is_help=True, help="Our side as a merchant with gates.")
@@ -107,7 +107,7 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
         async with database_of(config) as database:
             active = [gate for gate in await gates.every(database) if gate.active]
             slowest = min(active, key=lambda gate: gate.heard_until, default=None)
-            counted = await trips.counts(database)
+            counted = await trades.counts(database)
             return {
                 "watermark": await taps.watermark(database),
                 "slowest_gate": slowest.gate_id if slowest else "",
@@ -140,7 +140,7 @@ def list_trips(
 
     async def work() -> list[TripRow]:
         async with database_of(config) as database:
-            return await trips.listed(database, state.value if state else "", user_id, limit)
+            return await trades.listed(database, state.value if state else "", user_id, limit)
 
     _show([asdict(row) for row in run(work())], as_json=as_json)
 
@@ -174,7 +174,7 @@ def _move(number: str, config: Path | None, event: TradeEvent, amount_fen: int |
     async def work() -> None:
         async with database_of(config) as database:
             now, actor = datetime.now(ZONE), getpass.getuser()
-            await trips.move_by_person(database, number, event, now, actor, amount_fen=amount_fen)
+            await trades.move_by_person(database, number, event, now, actor, amount_fen=amount_fen)
 
     run(work())
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from tongka.errors import Failed, Refused, Unknown
-from tongka.store import trips
-from tongka.store.trips import Trade, Verdict
+from tongka.store import trades
+from tongka.store.trades import Trade, Verdict
 from tongka.system import System
 from tongka.trips import TradeEvent
 
@@ -61,10 +61,10 @@ OpenSettlement = Callable[[], AbstractAsyncContextManager[Settlement]]
 async def send_due(system: System, open_settlement: OpenSettlement) -> int:
     """Send what is due now; answers how many were settled."""
     settled = 0
-    while due := await trips.claim(system.database, system.clock(), LEASE_S, SEND_AT_ONCE):
+    while due := await trades.claim(system.database, system.clock(), LEASE_S, SEND_AT_ONCE):
         async with open_settlement() as settlement:
             verdicts = await _send(system, settlement, due)
-        await trips.decide(system.database, verdicts, system.clock())
+        await trades.decide(system.database, verdicts, system.clock())
         settled += sum(one.event is TradeEvent.SUCCESS for one in verdicts)
         if len(due) < SEND_AT_ONCE:
             break

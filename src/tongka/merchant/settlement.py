@@ -13,7 +13,7 @@ from tongka.partners.alipay import client
 from tongka.partners.alipay.client import Gateway
 from tongka.partners.alipay.client_messages import OfflineTrade, TradeResult
 from tongka.settings import Merchant
-from tongka.store.trips import Trade
+from tongka.store.trades import Trade
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from tongka.store import trips
+from tongka.store import trades
 from tongka.system import System
 
 
@@ -13,7 +13,7 @@ def routes(system: System) -> list[BaseRoute]:
     """To be mounted under /sandbox."""
 
     async def listed(request: Request) -> JSONResponse:
-        rows = await trips.listed(system.database, user_id=request.query_params.get("user_id", ""))
+        rows = await trades.listed(system.database, user_id=request.query_params.get("user_id", ""))
         return JSONResponse({"trips": msgspec.to_builtins(rows)})
 
     return [Route("/trips", listed)]
