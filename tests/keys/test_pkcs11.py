@@ -190,11 +190,39 @@ async def test_lost_sessions_are_opened_anew(prepared):
 async def test_a_token_that_is_gone_is_a_failure_that_a_retry_may_help(prepared, tokens):
     hsm, _ = open_hsm(prepared)
     await hsm.secure_mac(CARD, bytes(4), b"text")
-    tokens.lose(prepared.uri)
-    with pytest.raises(HsmUnavailable, match="does not answer") as caught:
+    with tokens.lost(prepared.uri):
+        for _ in range(3):
+            with pytest.raises(HsmUnavailable, match="does not answer") as caught:
+                await hsm.secure_mac(CARD, bytes(4), b"text")
+        assert caught.value.retry_helps
+        assert len(await hsm.sign("huzhou", b"the companion is not lost")) == 64
+    await hsm.close()
+
+
+async def test_a_token_that_is_back_is_asked_again(prepared, tokens, monkeypatch):
+    monkeypatch.setattr("tongka.keys.token.PAUSE_S", 0)
+    hsm, _ = open_hsm(prepared)
+    before = await hsm.secure_mac(CARD, bytes(4), b"text")
+    with tokens.lost(prepared.uri):
+        with pytest.raises(HsmUnavailable):
+            await hsm.secure_mac(CARD, bytes(4), b"text")
+    assert set(await asyncio.gather(*(hsm.secure_mac(CARD, bytes(4), b"text") for _ in range(20)))) == {before}
+    await hsm.close()
+
+
+async def test_a_pin_that_is_refused_once_is_not_tried_again(prepared, monkeypatch):
+    monkeypatch.setattr("tongka.keys.token.PAUSE_S", 0)
+    hsm, _ = open_hsm(prepared)
+    token = hsm._token
+    token._pin = b"000000"  # changed at the token meanwhile
+    token._library.closeAllSessions(token._slot())
+    with pytest.raises(Misconfigured, match="refuses the PIN"):
         await hsm.secure_mac(CARD, bytes(4), b"text")
-    assert caught.value.retry_helps
-    assert len(await hsm.sign("huzhou", b"the companion is not lost")) == 64
+    for _ in range(20):
+        with pytest.raises(HsmUnavailable, match="refused the PIN"):
+            await hsm.secure_mac(CARD, bytes(4), b"text")
+    flags = token._library.getTokenInfo(token._slot()).flags
+    assert not flags & PyKCS11.CKF_USER_PIN_LOCKED
     await hsm.close()
 
 

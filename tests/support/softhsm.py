@@ -5,6 +5,8 @@ import itertools
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +52,19 @@ class Tokens:
 
     def new(self) -> str:
         """The URI of a fresh initialised token."""
-        label = f"tongka test {next(_numbers)}"
+        label = f"tongka test {next(_numbers):03d}"
         command = ["softhsm2-util", "--init-token", "--free", "--label", label]
         command += ["--pin", PIN.decode(), "--so-pin", SO_PIN.decode()]
         subprocess.run(command, check=True, capture_output=True, timeout=30)
         return f"pkcs11:token={label.replace(' ', '%20')}?module-path={module()}"
 
-    def lose(self, uri: str) -> None:
-        """As if the token were pulled out: its folder is gone."""
+    @contextmanager
+    def lost(self, uri: str) -> Iterator[None]:
+        """As if the token were pulled out: its folder is gone for a while."""
         label = uri.partition("token=")[2].partition("?")[0].replace("%20", " ").encode()
-        for token in (self.folder / "tokens").iterdir():
-            if label + b"\0" in (token / "token.object").read_bytes() or label in (token / "token.object").read_bytes():
-                shutil.rmtree(token)
+        mine = [one for one in (self.folder / "tokens").iterdir() if label in (one / "token.object").read_bytes()]
+        for folder in mine:
+            folder.rename(self.folder / folder.name)
+        yield
+        for folder in mine:
+            (self.folder / folder.name).rename(folder)

@@ -1,17 +1,19 @@
-"""A PKCS#11 token: found, opened, asked in threads of its own, opened anew when it was lost.
+"""A PKCS#11 token: found, opened, asked in a thread of its own, opened anew when it was lost.
 
 A token's card master keys are found by label, ``tongka/PROFILE/PURPOSE/VERSION``; those of the sandbox begin with
-``tongka-sandbox``. Each thread has one session. PyKCS11 holds the interpreter's lock during a call, so the threads keep
-the event loop from waiting between calls, not within one; more web processes give more throughput.
+``tongka-sandbox``. PyKCS11 holds the interpreter's lock during a call, so a second session would gain nothing: one
+thread keeps the event loop free between calls, and more web processes give more throughput.
 """
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import structlog
 
 from tongka.crypto.pboc import KEY_LEN, Algorithm
 from tongka.errors import HsmUnavailable, KeyNotFound, Misconfigured, Unsupported
@@ -24,8 +26,10 @@ try:
 except ImportError as missing:
     raise Misconfigured("keys.uri: pkcs11 needs the extra of that name: pip install 'tongka[pkcs11]'") from missing
 
-SESSIONS = 4
-"""Threads, each with a session."""
+log = structlog.get_logger()
+
+PAUSE_S = 1.0
+"""Between two loadings of a module whose token is lost."""
 MARKS = {False: "tongka", True: "tongka-sandbox"}
 """How labels begin; True: sandbox keys."""
 COMPANION_LABEL = f"{MARKS[False]}/companion"
@@ -89,8 +93,16 @@ def name_of(label: str) -> tuple[MasterName, bool] | None:
     return (parts[1], Purpose(parts[2]), int(parts[3])), parts[0] == MARKS[True]
 
 
+class TokenMissing(Exception):  # noqa: N818 - like the errors of the tree: what happened
+    """The module has no such token now."""
+
+
 class Token:
-    """An open token. `ask` runs a question with a session of its own thread."""
+    """An open token with one session, asked by one thread at a time.
+
+    A module that lost its token may find it again only when it is loaded anew; so that is what a failed question leads
+    to, at most every `PAUSE_S`.
+    """
 
     def __init__(self, wanted: TokenUri, pin: bytes) -> None:
         """Find the token and log in.
@@ -101,17 +113,16 @@ class Token:
         """
         self._wanted, self._pin = wanted, pin
         self._library = _load(wanted.module)
-        self._local = threading.local()
-        self._threads = ThreadPoolExecutor(SESSIONS, thread_name_prefix="pkcs11")
+        self._loaded_at = -PAUSE_S
+        self._session: Session = None
+        self._one_at_a_time = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pkcs11")
         self._keys: Mapping[MasterName, TokenKey] = {}
         self._pin_refused = False
         try:
             self.mechanisms = self._mechanisms()
-            self._look(self._session())
-        except PyKCS11.PyKCS11Error as error:
-            self.close()
-            raise Misconfigured(f"keys.uri: the token {self.label} does not answer: {error}") from error
-        except Misconfigured:
+            self.look()
+        except (Misconfigured, HsmUnavailable):
             self.close()
             raise
 
@@ -120,29 +131,29 @@ class Token:
         return self._wanted.token or f"of {self._wanted.module}"
 
     async def ask(self, question: Callable[[Session], T]) -> T:
-        """The answer of the token; a lost session is opened anew once, for a question may be asked twice.
+        """The answer of the token; after a failure the question is asked once more, for it may be asked twice.
 
         Raises:
             HsmUnavailable: the token is gone, or fails.
 
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.now, question)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.now, question)
 
     def now(self, question: Callable[[Session], T]) -> T:
         """`ask` in the calling thread."""
-        try:
+        with self._one_at_a_time:
             try:
-                return question(self._session())
-            except PyKCS11.PyKCS11Error:
-                self._forget()
-                return question(self._session())
-        except (PyKCS11.PyKCS11Error, Misconfigured) as error:
-            self._forget()
-            raise HsmUnavailable(f"the token {self.label} does not answer: {error}") from error
+                return question(self._opened())
+            except (PyKCS11.PyKCS11Error, TokenMissing) as error:
+                self._reload(error)
+            try:
+                return question(self._opened())
+            except (PyKCS11.PyKCS11Error, TokenMissing) as error:
+                raise self._unavailable(error) from error
 
     def close(self) -> None:
-        """End the threads; their sessions close with the module's last user."""
-        self._threads.shutdown(wait=True)
+        """End the thread; the session closes with the module's last user."""
+        self._thread.shutdown(wait=True)
         self._library.unload()
 
     # --- keys ---------------------------------------------------------------------------------------------------------
@@ -197,34 +208,34 @@ class Token:
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
-    def _session(self) -> Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = self._open()
-        return self._local.session
+    def _opened(self) -> Session:
+        if self._session is None:
+            self._session = self._open()
+        return self._session
 
-    def _forget(self) -> None:
-        """Handles of a lost session may name other objects in the next one."""
-        self._keys = {}
-        if session := self._local.__dict__.pop("session", None):
-            with suppress(PyKCS11.PyKCS11Error):
-                session.closeSession()
+    def _reload(self, error: Exception) -> None:
+        if time.monotonic() < self._loaded_at + PAUSE_S:
+            raise self._unavailable(error) from error
+        log.warning("token lost; its module is loaded anew", token=self.label, error=str(error))
+        self._session, self._keys = None, {}  # handles may name other objects in the next session
+        self._library.unload()
+        self._library, self._loaded_at = _load(self._wanted.module), time.monotonic()
+
+    def _unavailable(self, error: Exception) -> HsmUnavailable:
+        log.error("token does not answer", token=self.label, error=str(error))
+        return HsmUnavailable(f"the token {self.label} does not answer: {error}")
 
     def _open(self) -> Session:
-        session = self._library.openSession(self._slot(), PyKCS11.CKF_SERIAL_SESSION | PyKCS11.CKF_RW_SESSION)
         if self._pin_refused:  # another try might be the one that locks the token
-            raise Misconfigured("keys.passphrase_file: the token refused this PIN")
+            raise HsmUnavailable(f"the token {self.label} refused the PIN; start anew with the right one")
+        session = self._library.openSession(self._slot(), PyKCS11.CKF_SERIAL_SESSION | PyKCS11.CKF_RW_SESSION)
         try:
             session.login(self._pin.decode("utf-8"))
         except PyKCS11.PyKCS11Error as error:
-            if error.value in {
-                PyKCS11.CKR_PIN_INCORRECT,
-                PyKCS11.CKR_PIN_LOCKED,
-                PyKCS11.CKR_PIN_LEN_RANGE,
-                PyKCS11.CKR_PIN_INVALID,
-            }:
+            if error.value in PIN_REFUSED:
                 self._pin_refused = True
                 raise Misconfigured(f"keys.passphrase_file: the token {self.label} refuses the PIN: {error}") from error
-            if error.value != PyKCS11.CKR_USER_ALREADY_LOGGED_IN:  # by another thread
+            if error.value != PyKCS11.CKR_USER_ALREADY_LOGGED_IN:  # by another session of this process
                 raise
         return session
 
@@ -235,11 +246,16 @@ class Token:
             there.append(info.label.strip())
             if _matches(self._wanted, slot, info):
                 return int(slot)
-        raise Misconfigured(f"keys.uri: no such token; the module has {', '.join(filter(None, there)) or 'none'}")
+        raise TokenMissing(f"the module has {', '.join(filter(None, there)) or 'none'}")
 
     def _mechanisms(self) -> Mapping[Algorithm, Mechanisms]:
         """What the token does, by its own list."""
-        listed = {PyKCS11.CKM[name] for name in self._library.getMechanismList(self._slot())}
+        try:
+            listed = {PyKCS11.CKM[name] for name in self._library.getMechanismList(self._slot())}
+        except TokenMissing as error:
+            raise Misconfigured(f"keys.uri: no such token; {error}") from error
+        except PyKCS11.PyKCS11Error as error:
+            raise Misconfigured(f"keys.uri: the module {self._wanted.module} does not answer: {error}") from error
         sm4 = self._wanted.sm4
         wanted = {Algorithm.TDES: TDES}
         if sm4:
