@@ -92,6 +92,7 @@ async def test_two_people_decide(run, database):
     assert "order n1 is 8 adjusted, decided by li and wang" in done.stdout
     again = json.loads(run("decide", "n1", "--credited", "--operator", "wang", *why, "--json").stdout)
     assert (again["state"], again["confirmed_by"]) == ("8", "wang")
+    assert json.loads(run("show", "n1", "--json").stdout)["log"]
     assert await check(database) == []
 
 

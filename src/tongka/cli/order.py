@@ -151,11 +151,12 @@ def _stamp(operator: str, config: Any) -> Stamp:
 
 
 def _log(order: Order) -> Iterator[dict[str, Any]]:
-    """The log records that card management brought for an order in 9."""
-    if order.state is not State.UNDECIDED or not order.evidence:
+    """The log records that card management brought when it could not decide; other evidence is a TAC of 4 bytes."""
+    evidence = order.evidence or b""
+    if len(evidence) % LogRecord.LENGTH:
         return
-    for start in range(0, len(order.evidence), LogRecord.LENGTH):
-        raw = order.evidence[start : start + LogRecord.LENGTH]
+    for start in range(0, len(evidence), LogRecord.LENGTH):
+        raw = evidence[start : start + LogRecord.LENGTH]
         try:
             record = asdict(LogRecord.parse(raw))
         except TongkaError as error:
