@@ -71,7 +71,7 @@ class Agent:
         self.orders.append(answered.content)
         return answered.json()
 
-    async def run(self, session: str, rounds: int = 80) -> str:
+    async def run(self, session: str, rounds: int = 80, *, last: bool = False) -> str:
         """Handshake and go on until told to stop; the last notification."""
         assert (await self.handshake(session)).status_code == 200
         order = await self.report(session, "POLLING")
@@ -85,7 +85,7 @@ class Agent:
                 elif kind == "notificationCommand":
                     notice = command["deviceAppNotification"]
                 elif kind == "ramStopCommand":
-                    return notice
+                    return "stop" if last else notice
             self.cut("report")
             order = await self.report(session, "POLLING" if answers is None else "PROCESSED", answers, order["round"])
             self.cut("order")

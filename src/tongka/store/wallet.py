@@ -12,6 +12,7 @@ from tongka.errors import Busy, Failed
 from tongka.store import cards, orders
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
+from tongka.store.elements import Element
 from tongka.store.orders import Order
 
 
@@ -128,10 +129,7 @@ _NAMES = tuple(field.name for field in fields(WalletOrder))
 _SELECT = f"SELECT {', '.join(_NAMES)} FROM wallet_order"  # noqa: S608 - our own names
 
 
-def _wallet_order(row: asyncpg.Record | None) -> WalletOrder | None:
-    if row is None:
-        return None
-    values = dict(row)
+def _wallet_order(values: dict[str, Any]) -> WalletOrder:
     typed = {
         "business": Business(values["business"]),
         "state": Standing(values["state"]),
@@ -227,7 +225,7 @@ async def by_server_order(database: Database, institution: str, server_order_id:
     row = await database.read_row(
         f"{_SELECT} WHERE institution = $1 AND server_order_id = $2", institution, server_order_id
     )
-    return _wallet_order(row)
+    return _wallet_order(dict(row)) if row else None
 
 
 async def latest_of_number(database: Database, institution: str, server_order_id: str) -> WalletOrder | None:
@@ -237,11 +235,28 @@ async def latest_of_number(database: Database, institution: str, server_order_id
         institution,
         server_order_id,
     )
-    return _wallet_order(row)
+    return _wallet_order(dict(row)) if row else None
 
 
-async def by_session(database: Database, session_id: str) -> WalletOrder | None:
-    return _wallet_order(await database.read_row(f"{_SELECT} WHERE session_id = $1", session_id))
+_WITH_ELEMENT = f"""
+SELECT {", ".join(f"o.{name}" for name in _NAMES)}, e.*
+FROM wallet_order o LEFT JOIN LATERAL (
+    SELECT se_id AS "e.se_id", device_id AS "e.device_id", scp AS "e.scp", key_version AS "e.key_version",
+           security_domain AS "e.security_domain", keys AS "e.keys"
+    FROM secure_element s WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
+    ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
+) AS e ON true
+WHERE o.session_id = $1
+"""  # noqa: S608 - our own names
+
+
+async def with_element(database: Database, session_id: str) -> tuple[WalletOrder, Element] | None:
+    """A session's order, and its element: the one of the handshake, else the device's first that the order allows."""
+    row = await database.read_row(_WITH_ELEMENT, session_id)
+    if row is None or row["e.se_id"] is None:
+        return None
+    values = list(row)
+    return _wallet_order(dict(zip(_NAMES, values, strict=False))), Element(*values[len(_NAMES) :])
 
 
 async def touch(database: Database, session_id: str, at: datetime) -> None:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from seram_agent import Agent
+from tongka.journeys import refund
 from tongka.keys import element_context
 from tongka.partners.huawei import serve
 from tongka.sandbox.card.machine import SoftwareCard
@@ -44,6 +45,9 @@ class Phones:
             self.world.database, Element(se_id, device, "03", 1, bytes.fromhex("A000000151000000"), b"")
         )
         return Agent(self.http, "90000001", self.world.partner_key, element, se_id, device, ISSUER)
+
+    async def refunds(self) -> None:
+        await refund.ask_again(self.world.system)
 
     async def new(self, number: int = 0, seed: bytes = bytes(32)) -> Agent:
         """A phone with an empty element, as its maker delivered it."""

@@ -41,6 +41,7 @@ class Program(msgspec.Struct, omit_defaults=True):
         order_no: the order that card management is at.
         looks: how often the script has begun.
         done: what an update has written.
+        ended: the latest order told the agent to stop.
 
     """
 
@@ -54,6 +55,7 @@ class Program(msgspec.Struct, omit_defaults=True):
     order_no: str = ""
     looks: int = 0
     done: tuple[int, ...] = ()
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Run:
         return Said(tuple(map(bytes, wrapped if wrapped is not None else commands)))
 
     def end(self, state: Standing, reason: str = "") -> Said:
-        self.program.phase, self.program.sent = "", ()
+        self.program.phase, self.program.sent, self.program.ended = "", (), True
         return Said(state=state, reason=reason)
 
     @property

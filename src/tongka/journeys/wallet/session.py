@@ -23,7 +23,7 @@ from tongka.journeys.refusals import (
 )
 from tongka.journeys.wallet import scripts, settle
 from tongka.journeys.wallet.program import LOOKS_MAX, Heard, LookAgain, Program, Run, Said
-from tongka.journeys.wallet.refusals import DeviceUnknown, NoCommonGround, SessionUnknown
+from tongka.journeys.wallet.refusals import NoCommonGround, SessionUnknown
 from tongka.orders import MoveForbidden
 from tongka.store import elements, wallet
 from tongka.store.elements import Element
@@ -84,7 +84,7 @@ async def handshake(system: System, session_id: str, offered: Sequence[tuple[str
         SessionUnknown, NoCommonGround.
 
     """
-    order = await _session(system, session_id)
+    order, _ = await _session(system, session_id)
     allowed = {element.se_id for element in await _allowed(system, order)}
     chosen = next((one for one in offered if one[1] in allowed), None)
     if chosen is None:
@@ -100,20 +100,26 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
         Malformed: the round is one that was never given out.
 
     """
-    order = await _session(system, session_id)
+    order, element = await _session(system, session_id)
     answered = order.round if report.round is None else report.round
     if not 0 <= answered <= order.round:
         raise Malformed("round", f"the latest order has round {order.round}")
-    if answered < order.round or order.state in FINAL:
-        return await _given(system, order, min(answered + 1, order.round))
+    if answered < order.round:
+        return await _given(system, order, answered + 1)
     program = await _program(system, order)
+    if order.state in FINAL and not program.ended:  # it was ended from outside
+        stop = Said(state=order.state, reason=order.reason)
+        return speak(Saying(round=order.round + 1, element=("", ""), said=stop, starts=False, delay_ms=0))
+    if order.state in FINAL:
+        return await _given(system, order, order.round)
     if report.round is None and report.polling and program.sent and not order.greeted:
         return await _given(system, order, order.round)  # it has not seen the latest order
-    return await _answer(system, order, program, report, speak)
+    return await _answer(Run(system, order, element, system.clock(), program), report, speak)
 
 
-async def _answer(system: System, order: WalletOrder, program: Program, report: Report, speak: Speak) -> bytes:
-    run = Run(system, order, await _element(system, order), system.clock(), program)
+async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
+    """Carry the script on, and give its order out; where another process did so first, give that one's."""
+    system, order, program = run.system, run.order, run.program
     if order.greeted:
         program.looks = 0
     said = await _with_patience(run, report)
@@ -137,7 +143,7 @@ async def _answer(system: System, order: WalletOrder, program: Program, report: 
     )
     if await wallet.advance(system.database, step):
         return body
-    return await _given(system, await _session(system, order.session_id), order.round + 1)
+    return await _given(system, order, order.round + 1)
 
 
 async def _with_patience(run: Run, report: Report) -> Said:
@@ -179,6 +185,7 @@ async def _turn(run: Run, report: Report) -> Said:
 async def _look(run: Run) -> Said:
     """Begin the script, after whatever broke off before it."""
     run.program.looks += 1
+    run.program.ended = False
     if run.program.looks > LOOKS_MAX:
         return run.end(Standing.UNKNOWN, "card_does_not_follow")
     broken = await settle.broken_off(run)
@@ -190,26 +197,17 @@ async def _look(run: Run) -> Said:
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
-async def _session(system: System, session_id: str) -> WalletOrder:
-    order = await wallet.by_session(system.database, session_id)
+async def _session(system: System, session_id: str) -> tuple[WalletOrder, Element]:
+    found = await wallet.with_element(system.database, session_id)
     life = timedelta(seconds=system.settings.wallet.session_s)
-    if order is None or system.clock() - order.contacted_at > life:
+    if found is None or system.clock() - found[0].contacted_at > life:
         raise SessionUnknown("there is no such session; submit the order again to get one")
-    return order
+    return found
 
 
 async def _allowed(system: System, order: WalletOrder) -> list[Element]:
     of_device = await elements.elements_of(system.database, order.device_id)
     return [one for one in of_device if not order.elements or one.se_id in order.elements]
-
-
-async def _element(system: System, order: WalletOrder) -> Element:
-    """The one of the handshake; without a handshake, the device's first."""
-    allowed = await _allowed(system, order)
-    chosen = next((one for one in allowed if one.se_id == order.se_id), allowed[0] if allowed else None)
-    if chosen is None:
-        raise DeviceUnknown(f"device {order.device_id} has no secure element of ours")
-    return chosen
 
 
 async def _given(system: System, order: WalletOrder, number: int) -> bytes:

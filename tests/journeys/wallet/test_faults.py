@@ -1,0 +1,101 @@
+"""The server dies after a journey has moved and before its order is stored; chips are full, taken, or not ours."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tongka.journeys.wallet import session as sessions
+from tongka.journeys.wallet.session import Report
+from tongka.partners.huawei.messages import write_order
+
+AID = bytes.fromhex("A000000632010105")
+
+
+class DiedError(Exception):
+    """The process is gone."""
+
+
+def dies(_: object) -> bytes:
+    raise DiedError
+
+
+async def drive(world, phone, session: str) -> str:
+    """Every report is first answered by a process that dies before its order is stored, then by another."""
+    await phone.handshake(session)
+    report = Report(digest=b"", polling=True)
+    for _ in range(60):
+        with pytest.raises(DiedError):
+            await sessions.exchange(world.system, session, report, dies)
+        order = json.loads(await sessions.exchange(world.system, session, report, write_order))
+        answers = None
+        for command in order["ramCommands"]:
+            if command["ramCommandType"] == "seRamCommand":
+                answers = tuple(bytes.fromhex(phone.transmit(apdu)) for apdu in command["listOfCAPDU"])
+            elif command["ramCommandType"] == "notificationCommand":
+                return command["deviceAppNotification"]
+        report = Report(digest=b"", polling=answers is None, answers=answers or (), round=order["round"])
+    raise AssertionError("the session does not end")
+
+
+async def test_a_process_that_dies_in_every_round_costs_nothing(world, phones):
+    phone = await phones.new()
+    for business, contents in (("OPEN", {"amount": 500}), ("TOPUP", {"amount": 300}), ("UPDATE", {}), ("DELETE", {})):
+        session = (await phone.order(business, business, **contents)).json()["sessionId"]
+        assert await drive(world, phone, session) == "done", business
+        if business == "TOPUP":
+            assert phone.element.image.instances[AID].purse.balance_fen == 800
+        await world.books()
+    assert AID not in phone.element.image.instances
+
+
+async def test_a_full_chip_gets_no_card_and_its_order_is_refundable(world, phones):
+    phone = await phones.new()
+    phone.element.image = replace(phone.element.image, room=0)
+    assert await phone.do("OPEN", "O1", amount=500, deposit=1_000) == "failed/chip_full"
+    assert (await phone.state("O1"))["state"] == "FAILED"
+    assert (await phone.withdraw("O1")).status_code == 200
+    await phones.refunds()
+    assert sorted(world.bank.refunded.values()) == [500, 1_000]
+    await world.books()
+
+
+async def test_an_element_that_holds_a_card_takes_no_second_one(world, phones):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=500) == "done"
+    assert await phone.do("OPEN", "O2", amount=500) == "failed/card_exists"
+    assert (await phone.withdraw("O2")).status_code == 200
+    await phones.refunds()
+    assert phone.element.image.instances[AID].purse.balance_fen == 500
+    await world.books()
+
+
+async def test_a_locked_card_is_not_topped_up(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "O1", amount=500)
+    assert await phone.do("LOCK", "L1") == "done"
+    assert await phone.do("TOPUP", "T1", amount=100) == "failed/card_not_there"
+    assert (await phone.withdraw("T1")).status_code == 200
+    assert await phone.do("UNLOCK", "L2") == "done"
+    assert await phone.do("TOPUP", "T2", amount=100) == "done"
+    await phones.refunds()
+    await world.books()
+
+
+async def test_an_element_with_other_keys_is_not_opened(world, phones):
+    phone = await phones.new(0)
+    other = await phones.new(0, seed=b"\1" * 32)
+    phone.element = other.element
+    assert (await phone.do("OPEN", "O1")).startswith("unknown/mac")
+    assert not phone.element.image.instances
+    await world.books()
+
+
+async def test_a_topup_above_the_wallets_maximum_is_refused_and_refundable(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "O1", amount=60_000)
+    assert await phone.do("TOPUP", "T1", amount=60_000) == "failed/over_maximum"
+    assert (await phone.withdraw("T1")).status_code == 200
+    await phones.refunds()
+    assert world.bank.refunded
+    await world.books()
