@@ -157,7 +157,7 @@ def _checked(record: OfflineRecord, code: RideCode) -> CheckedRecord:
         code=hashlib.sha256(kind + code.identity).digest(),
         user_id=code.user_id,
         pos_id=record.pos_id,
-        record_id=record.record_id,
+        record_id=record.record_id or hashlib.sha256(record.covered).hexdigest(),  # version 3 may come without one
         at=record.at,
         card_type=code.card_type,
         card_no=code.card_no,

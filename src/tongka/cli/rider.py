@@ -94,7 +94,7 @@ def supply(
                 user_id,
                 amount_fen,
                 reference=reference,
-                at=stamp_of(system).at,
+                stamp=stamp_of(system),
                 source=RECEIVABLE[method],
             )
 

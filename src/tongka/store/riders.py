@@ -9,6 +9,7 @@ import asyncpg
 from tongka.errors import Refused, RepeatedWithOtherContents
 from tongka.ledger import Account
 from tongka.store.db import Database
+from tongka.store.stamp import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ async def page(database: Database, after: str = "", size: int = 100) -> list[Rid
 
 
 async def supply(
-    database: Database, user_id: str, amount_fen: int, *, reference: str, at: datetime, source: Account
+    database: Database, user_id: str, amount_fen: int, *, reference: str, stamp: Stamp, source: Account
 ) -> Rider:
     """Money from outside for a rider; his debt is recovered from it in the same transaction.
 
@@ -137,7 +138,7 @@ async def supply(
         RepeatedWithOtherContents: the reference was used with another amount.
 
     """
-    known = await database.fetchval(_SUPPLY, user_id, reference, amount_fen, source, at, at.date())
+    known = await database.fetchval(_SUPPLY, user_id, reference, amount_fen, source, stamp.at, stamp.day)
     if known is None:
         raise RiderUnknown
     if known != amount_fen:

@@ -98,16 +98,17 @@ def _row(nth: int, one: Candidate) -> dict[str, Any]:
         "why": one.refusal.why.value if one.refusal else "",
         "reason": one.refusal.reason if one.refusal else "",
         "note": one.refusal.text if one.refusal else "",
-        "records": [
-            {
-                "code": found.code.hex(),
-                "pos_id": found.pos_id,
-                "record_id": found.record_id,
-                "at": found.at,
-                "record": text,
-            }
-            for found, text in zip(one.records, trade.records, strict=False)
-        ],
+        "records": [] if one.refusal else [_record(*pair) for pair in zip(one.records, trade.records, strict=True)],
+    }
+
+
+def _record(found: CheckedRecord, text: str) -> dict[str, Any]:
+    return {
+        "code": found.code.hex(),
+        "pos_id": found.pos_id,
+        "record_id": found.record_id,
+        "at": found.at,
+        "record": text,
     }
 
 

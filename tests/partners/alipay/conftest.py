@@ -31,6 +31,7 @@ from tongka.store.ledger_checks import check
 from tongka.store.merchants import MerchantApp
 from tongka.store.parties import Parties
 from tongka.store.riders import CardType
+from tongka.store.stamp import Stamp
 from tongka.system import System
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=ZONE)
@@ -72,6 +73,10 @@ class Gateway:
     @property
     def database(self):
         return self.system.database
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.now[0], self.now[0].date(), "test")
 
     def pass_time(self, **much: float) -> None:
         self.now[0] += timedelta(**much)

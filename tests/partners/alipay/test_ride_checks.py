@@ -25,7 +25,9 @@ async def riding(gateway):
     """A rider who rode on credit, was supplied with money, and whose last trade was refused."""
     results = await gateway.settle(*[await gateway.ride(POOR, "5.00") for _ in range(3)], gateway.trade("00" * 20))
     assert [one["result"] for one in results] == ["SUCCESS", "SUCCESS", "FAIL", "FAIL"]
-    await riders.supply(gateway.database, POOR, 100, reference="s", at=gateway.now[0], source=Account.RECEIVABLE_ALIPAY)
+    await riders.supply(
+        gateway.database, POOR, 100, reference="s", stamp=gateway.stamp, source=Account.RECEIVABLE_ALIPAY
+    )
     return gateway
 
 

@@ -6,6 +6,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from tongka.code.layout import Format
+from tongka.code.record import Tag, build_record_v3
 from tongka.errors import Failed, Unknown
 from tongka.ledger import Account
 from tongka.store import ledger, riders
@@ -83,6 +84,17 @@ async def test_a_record_id_counts_once_for_a_gate(gateway):
     results = await gateway.settle(*(gateway.trade(record) for record in (first, second, elsewhere)))
     assert [one["result"] for one in results] == ["SUCCESS", "FAIL", "SUCCESS"]
     assert results[1]["error_code"] == "RECORD_SETTLED"
+
+
+async def test_records_of_version_3_may_come_without_ids(gateway):
+    trades = []
+    for _ in range(2):
+        parts = {Tag.PROTOCOL: b"\x03", Tag.CODE: await gateway.code(), Tag.CONSUMPTION_TYPE: b"1"}
+        at = int(gateway.now[0].timestamp()).to_bytes(4, "big")
+        trades.append(gateway.trade(build_record_v3(parts | {Tag.TIME: at}, RICH)))
+    assert [one["result"] for one in await gateway.settle(*trades)] == ["SUCCESS", "SUCCESS"]
+    again = await gateway.settle(*(trade | {"out_trade_no": f"again {n}"} for n, trade in enumerate(trades)))
+    assert {one["error_code"] for one in again} == {"RECORD_SETTLED"}
 
 
 async def test_a_bad_trade_does_not_hide_the_others(gateway):
@@ -234,7 +246,7 @@ async def test_who_is_short_owes_and_pays_back_with_the_next_supply(gateway):
     assert (await riders.blacklist(gateway.database)).user_ids == [POOR]
     await gateway.books()
 
-    supply = {"reference": "s1", "at": gateway.now[0], "source": Account.RECEIVABLE_ALIPAY}
+    supply = {"reference": "s1", "stamp": gateway.stamp, "source": Account.RECEIVABLE_ALIPAY}
     assert (await riders.supply(gateway.database, POOR, 500, **supply)).debt_fen == 400
     assert (await riders.supply(gateway.database, POOR, 500, **supply)).debt_fen == 400
     supplied = await riders.supply(gateway.database, POOR, 900, **supply | {"reference": "s2"})
@@ -248,7 +260,7 @@ async def test_a_trade_that_waits_is_charged_when_the_money_is_there(gateway):
     [waits] = await gateway.settle(trade)
     assert (waits["result"], waits["need_retry"]) == ("FAIL", True)
     await riders.supply(
-        gateway.database, EMPTY, 1_500, reference="s", at=gateway.now[0], source=Account.RECEIVABLE_ALIPAY
+        gateway.database, EMPTY, 1_500, reference="s", stamp=gateway.stamp, source=Account.RECEIVABLE_ALIPAY
     )
     gateway.pass_time(hours=1)
     [result] = await gateway.settle(trade)

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 from tongka.partners.alipay.codes import CommonRefused
 
-MAX_BODY_BYTES: Final = 4 << 20
-"""A settle call of 500 trades of entry and exit."""
+MAX_BODY_BYTES: Final = 8 << 20
+"""A settle call of 2,000 trades of entry and exit."""
 MAX_PARAMETERS: Final = 64
 MAX_METHOD: Final = 128
 

@@ -20,7 +20,7 @@ from tongka.settlement import Trade
 from tongka.virtual_card import CardAction, CardChange
 from tongka.wire import Count, Message, ObjectReader, as_count, read
 
-TRADES_MAX: Final = 500
+TRADES_MAX: Final = 2000
 REPORTS_MAX: Final = 100
 PAGE_MAX: Final = 1000
 CONTEXT_MAX: Final = 2048
