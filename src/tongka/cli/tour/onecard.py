@@ -31,7 +31,7 @@ async def onecard(stage: Stage) -> None:
     async with desk(stage) as office:
         await office.from_prepaid(card, 500)
         stage.expect(card.balance_fen == before + 500, f"5 yuan from the merchant's prepaid account: {card.yuan}")
-        scratched = stage.document["linkage"]["recharge_cards"][-1]
+        scratched = stage.scratch_card()
         await office.redeem(card, scratched["Tac"])
         held = before + 500 + scratched["amount_fen"]
         stage.expect(card.balance_fen == held, f"a scratch card is redeemed, once and whole: {card.yuan}")
