@@ -4,23 +4,13 @@ import secrets
 
 from tongka.card.commands import CommandKind
 from tongka.cli.tour.stage import Stage, TourFailed
-from tongka.partners.linkage.client import Identity, LoadInterrupted, OneCard, Payment
+from tongka.partners.linkage.client import LoadInterrupted, OneCard, Payment
 from tongka.sandbox.card.power import BEFORE
 
 
 def desk(stage: Stage) -> OneCard:
     """The client of section `linkage`."""
-    section = stage.document["linkage"]
-    identity = Identity(
-        domain=section["OrigionDomain"],
-        channel=section["ChannelNo"],
-        terminal=section["TermNo"],
-        network=section["DeptNo"],
-        operator=section["OperNo"],
-        merchant=section["Balunitno"],
-        device=section["DeviceNo"],
-    )
-    return OneCard(section["base_url"], identity, section["api_key"], http=stage.http())
+    return OneCard.of_section(stage.document["linkage"], http=stage.http())
 
 
 async def onecard(stage: Stage) -> None:
