@@ -218,6 +218,19 @@ async def test_another_users_record(gateway):
     await refused(gateway, gateway.record(await gateway.code(POOR)), error_code="USER_NOT_MATCH")
 
 
+async def test_a_rider_who_is_not_on_the_books(gateway):
+    trade = await gateway.ride(EMPTY)
+    await gateway.database.execute("DELETE FROM rider WHERE user_id = $1", EMPTY)
+    [result] = await gateway.settle(trade)
+    assert (result["result"], result["error_code"], result["need_retry"]) == ("FAIL", "USER_NOT_EXIST", False)
+
+
+async def test_a_card_type_that_is_not_registered_any_more(gateway):
+    record = gateway.record(await gateway.code())
+    await gateway.database.execute("DELETE FROM ride_card_type WHERE card_type = 'ANT00001'")
+    await refused(gateway, record, error_code="CARDTYPE_UNSUPPORTED")
+
+
 async def test_a_seller_who_is_not_of_this_application(gateway):
     record = gateway.record(await gateway.code())
     await refused(gateway, record, error_code="SELLER_NOT_EXIST", seller_login_name="else@example.com")
