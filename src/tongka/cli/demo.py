@@ -53,15 +53,11 @@ def demo(
 
 async def _day(folder: Path, show: Show) -> bool:
     async with _city(folder) as document:
-        taken = folder / "tour.json"  # a city that is toured again has fewer cards in the box
-        stage = Stage(document, console, show, set(json.loads(taken.read_text()) if taken.exists() else ()))
+        stage = Stage(document, console, show)
         console.print(f"A city of {len(document['cards'])} cards serves on {document['base_url']}", highlight=False)
-        try:
-            for chapter in CHAPTERS:
-                with telling(stage, chapter.__name__):
-                    await chapter(stage)
-        finally:
-            taken.write_text(json.dumps(sorted(stage.taken)))
+        for chapter in CHAPTERS:
+            with telling(stage, chapter.__name__):
+                await chapter(stage)
         right = await books(stage, folder / "tongka.toml")
     _go_on(right)
     return right

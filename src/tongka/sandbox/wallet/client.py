@@ -19,7 +19,7 @@ from tongka.sandbox.wallet import cards
 from tongka.sandbox.wallet.agent import Ended, LocalAgent, Sleep
 from tongka.sandbox.wallet.cards import CardMetadata, CardMetadataInDevice, TransitCardInfo, Unreadable
 from tongka.sandbox.wallet.codes import error
-from tongka.sandbox.wallet.desk import OrderDesk
+from tongka.sandbox.wallet.desk import KnownOrder, OrderDesk
 from tongka.sandbox.wallet.phone import DeviceType, Phone
 
 TOKEN_BYTES = 32
@@ -77,6 +77,7 @@ class TransitCardClient:
         devices: the phone first, then watches.
         tokens: what `can_add_transit_card` gave out: issuer and device.
         unfinished: orders that broke off, by serverOrderId.
+        void: numbers of cards whose opening was given up; what is left of them in an element is not shown.
 
     """
 
@@ -90,6 +91,7 @@ class TransitCardClient:
     conditions: Conditions = field(default_factory=Conditions)
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
     unfinished: dict[str, Business] = field(default_factory=dict)
+    void: set[str] = field(default_factory=set)
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -112,9 +114,11 @@ class TransitCardClient:
         aid = self.issuers[issuer_id]
         for element in device.elements.values():
             try:
-                return cards.read_metadata(element, aid, issuer_id)
+                card = cards.read_metadata(element, aid, issuer_id)
             except Unreadable:
                 continue
+            if card.logical_card_number not in self.void:
+                return card
         return CardMetadata(issuer_id, aid.hex().upper())
 
     async def get_transit_card_info(self, logical_card_number: str, device_id: str) -> TransitCardInfo:
@@ -238,6 +242,7 @@ class TransitCardClient:
             raise error(business.unknown, notice)
         self.unfinished.pop(server_order_id, None)
         if state != DONE:
+            self._given_up(business, known)
             raise error(business.not_confirmed, notice)
 
     async def _run(self, business: Business, session_id: str, device: Phone) -> str:
@@ -249,6 +254,11 @@ class TransitCardClient:
         except Refused as refused:
             raise error(business.unknown if ended.executed else business.not_confirmed, str(refused)) from refused
         return ended.notice
+
+    def _given_up(self, business: Business, known: KnownOrder) -> None:
+        """A card that was to be added is none, even where it already stands in the element."""
+        if business is ADD and known.card:
+            self.void.add(known.card)
 
     def _device_with(self, business: Business, number: str, device_id: str) -> Phone:
         self._require_environment()

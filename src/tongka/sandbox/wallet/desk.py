@@ -13,11 +13,12 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class KnownOrder:
-    """An order as far as the wallet has to know it."""
+    """An order as far as the wallet has to know it; `card` is the number that it is about."""
 
     session_id: str
     business: str
     device_id: str
+    card: str = ""
 
 
 class OrderDesk(Protocol):
@@ -53,4 +54,6 @@ class SignedDesk:
         if answer.status_code != 200:
             raise Refused(f"{self.order_url}: HTTP {answer.status_code} {answer.text[:200]}")
         told: dict[str, Any] = answer.json()
-        return KnownOrder(told["sessionId"], told["businessType"], told["deviceId"])
+        return KnownOrder(
+            told["sessionId"], told["businessType"], told["deviceId"], told.get("logicalCardNumber") or ""
+        )
