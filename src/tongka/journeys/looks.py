@@ -63,6 +63,10 @@ async def known_card(call: Call, card_no: str) -> KnownCard:
     row = seen if seen and seen.card_no == card_no else await cards.find(call.system.database, card_no)
     if row is None:
         raise CardNotFound(f"card {card_no} is not on our books")
+    return card_of(row)
+
+
+def card_of(row: CardRow) -> KnownCard:
     return KnownCard(row, profile_named(row.profile), File15.parse(row.file15))
 
 

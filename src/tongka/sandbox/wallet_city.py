@@ -37,7 +37,7 @@ PRODUCT = Product(ISSUER, "湖州交通联合卡", fee_fen=200, deposit_fen=1_80
 async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> None:
     """Put everything there that is not there yet."""
     for image in mint_elements(seed):
-        await elements.add_element(system.database, await _row(system, image))
+        await elements.add_element(system.database, await registered(system, image))
     numbers = CardRange(ISSUER, PROFILE.name, _prefix(seed, images), SERIAL_DIGITS, 10**SERIAL_DIGITS - 1)
     await elements.add_range(system.database, numbers)
     await app.add_product(system.database, PRODUCT)
@@ -55,7 +55,8 @@ def _drawn(seed: bytes, what: str) -> bytes:
     return hmac.digest(seed, f"wallet {what}".encode(), hashlib.sha256)
 
 
-async def _row(system: System, image: ElementImage) -> Element:
+async def registered(system: System, image: ElementImage) -> Element:
+    """An element as our books have it, its keys sealed."""
     keys = image.keys.enc + image.keys.mac + image.keys.dek
     sealed = await system.hsm.seal(keys, element_context(image.se_id))
     return Element(image.se_id, image.device_id, image.scp, image.key_version, image.security_domain, sealed)

@@ -39,7 +39,8 @@ class CardNotRegistered(Refused):
     code = "card_not_registered"
 
 
-_NAMES = ", ".join(field.name for field in fields(CardRow))
+COLUMNS = tuple(field.name for field in fields(CardRow))
+_NAMES = ", ".join(COLUMNS)
 _FIND = f"SELECT {_NAMES} FROM card WHERE card_no = $1"  # noqa: S608 - our own constants
 _PAGE = f"SELECT {_NAMES} FROM card WHERE card_no > $1 ORDER BY card_no LIMIT $2"  # noqa: S608 - our own constants
 

@@ -4,7 +4,7 @@ Who wins a race is decided by the state and attempt that the statement compares,
 open order for each card, one order for each payment, one reply for each request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -180,6 +180,17 @@ async def open_of_card(database: Database, card_no: str) -> Order | None:
         card_no,
     )
     return _order(row) if row else None
+
+
+async def of_card(database: Database, card_no: str, order_nos: Sequence[str]) -> list[Order]:
+    """The order of this card that has a command under way, and those of the numbers, whatever their state."""
+    rows = await database.read(
+        f"SELECT {COLUMNS} FROM orders WHERE card_no = $1"  # noqa: S608 - constant
+        " AND (state IN ('2', '4', '6', '7', '9') OR order_no = ANY ($2::text[]))",
+        card_no,
+        order_nos,
+    )
+    return [_order(row) for row in rows]
 
 
 async def standing(database: Database, card_no: str, institution: str) -> list[Order]:

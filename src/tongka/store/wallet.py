@@ -238,25 +238,35 @@ async def latest_of_number(database: Database, institution: str, server_order_id
     return _wallet_order(dict(row)) if row else None
 
 
-_WITH_ELEMENT = f"""
-SELECT {", ".join(f"o.{name}" for name in _NAMES)}, e.*
-FROM wallet_order o LEFT JOIN LATERAL (
-    SELECT se_id AS "e.se_id", device_id AS "e.device_id", scp AS "e.scp", key_version AS "e.key_version",
-           security_domain AS "e.security_domain", keys AS "e.keys"
-    FROM secure_element s WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
+_SESSION = f"""
+SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for name in cards.COLUMNS)}, e.*
+FROM wallet_order o JOIN card c USING (card_no) CROSS JOIN LATERAL (
+    SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s
+    WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
     ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
-) AS e ON true
+) AS e
 WHERE o.session_id = $1
 """  # noqa: S608 - our own names
 
 
-async def with_element(database: Database, session_id: str) -> tuple[WalletOrder, Element] | None:
-    """A session's order, and its element: the one of the handshake, else the device's first that the order allows."""
-    row = await database.read_row(_WITH_ELEMENT, session_id)
-    if row is None or row["e.se_id"] is None:
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session's order, its card, and its element: the handshake's, else the device's first that the order allows."""
+
+    order: WalletOrder
+    card: CardRow
+    element: Element
+
+
+async def session(database: Database, session_id: str) -> Session | None:
+    """All that a round looks at, in one statement."""
+    row = await database.read_row(_SESSION, session_id)
+    if row is None:
         return None
     values = list(row)
-    return _wallet_order(dict(zip(_NAMES, values, strict=False))), Element(*values[len(_NAMES) :])
+    order, rest = values[: len(_NAMES)], values[len(_NAMES) :]
+    card, element = rest[: len(cards.COLUMNS)], rest[len(cards.COLUMNS) :]
+    return Session(_wallet_order(dict(zip(_NAMES, order, strict=True))), CardRow(*card), Element(*element))
 
 
 async def touch(database: Database, session_id: str, at: datetime) -> None:

@@ -37,7 +37,7 @@ async def opened(run: Run, heard: Heard) -> Said:
     program = run.program
     program.greeting = answer.data
     channel, authenticate = await run.system.hsm.open_channel(element_keys(run), program.host_challenge, answer.data)
-    look = gp.get_status((await run.card()).profile.aid)
+    look = gp.get_status(run.card.profile.aid)
     channel, wrapped = channel.wrap(look)
     program.channel = channel.to_json()
     return run.send(program.after, authenticate, look, wrapped=(authenticate, wrapped))

@@ -4,6 +4,7 @@ Deleting is what cannot be undone, so it comes last: only when the books say tha
 the debit or by the card's own proof that it is empty.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tongka.card import appendix_c, commands
@@ -21,6 +22,7 @@ from tongka.journeys.wallet.calls import TERMINAL
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.orders import Event, Kind
 from tongka.store import orders, wallet
+from tongka.store.orders import Order
 from tongka.store.wallet import CardPlace, Standing
 
 READ_15 = appendix_c.command("IDX_0004")
@@ -28,9 +30,9 @@ PAID_BACK_BY = "06"
 """Huzhou appendix E, other: whoever took the money for this card pays back what was on it."""
 
 
-async def start(run: Run) -> Said:
+async def start(run: Run, _: Mapping[str, Order]) -> Said:
     """A returned card is only removed; another is asked what it holds."""
-    card = await run.card()
+    card = run.card
     if card.row.status == RETURNED:
         return await channel.begin(run, "delete.remove")
     run.program.challenge = run.system.random(TERMINAL_LEN)
@@ -44,7 +46,7 @@ async def start(run: Run) -> Said:
 
 async def look(run: Run, heard: Heard) -> Said:
     """The balance that the card vouches for decides whether there is something to debit."""
-    card = await run.card()
+    card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
         return run.end(Standing.UNKNOWN, CARD_NOT_THERE)
     reading = looks.read_same_card(heard.script, card)
@@ -95,7 +97,7 @@ async def debited(run: Run, heard: Heard) -> Said:
 
 async def remove(run: Run, heard: Heard) -> Said:
     """DELETE the instance, where it still is."""
-    card = await run.card()
+    card = run.card
     if not channel.stands(heard):
         raise LookAgain
     if card.profile.aid not in channel.instances(heard):

@@ -1,5 +1,7 @@
 """Topping up a card in a phone: exactly the plastic card's commands and journey."""
 
+from collections.abc import Mapping
+
 from tongka.card import appendix_c
 from tongka.card.apdu import StatusWord
 from tongka.errors import CardError
@@ -8,44 +10,35 @@ from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet.calls import TERMINAL
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.orders import DONE, WITHDRAWN
-from tongka.store import orders
 from tongka.store.orders import Order
 from tongka.store.wallet import Standing
 
 READ_15 = appendix_c.command("IDX_0004")
 
 
-async def start(run: Run) -> Said:
+async def start(run: Run, standing: Mapping[str, Order]) -> Said:
     """SELECT, file 15, INIT FOR LOAD, unless the order is at its end."""
-    order = await _order(run)
+    order = standing[run.order.load_no]
     if order.state in DONE:
         return run.end(Standing.DONE)
     if order.state in WITHDRAWN:
         return run.end(Standing.CANCELLED)
-    select, init = topup.init_commands(await run.card(), order.amount_fen, TERMINAL)
+    select, init = topup.init_commands(run.card, order.amount_fen, TERMINAL)
     return run.send("load.init", select, READ_15, init)
 
 
 async def init(run: Run, heard: Heard) -> Said:
     """MAC1 is verified, and MAC2 committed before it leaves."""
-    order = await _order(run)
-    if order.state in DONE:
-        return run.end(Standing.DONE)
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
         return run.end(Standing.FAILED, CARD_NOT_THERE)
-    outcome = await run.ask(
-        lambda call: topup.authorise(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script)
-    )
+    outcome = await run.ask(lambda call: topup.authorise(call, *_order(run), lambda: heard.script))
     return run.send("load.credit", *outcome.commands)
 
 
 async def credit(run: Run, heard: Heard) -> Said:
     """The TAC decides; without one, card management does."""
-    order = await _order(run)
     try:
-        await run.ask(
-            lambda call: topup.confirm(call, order.card_no, order.order_no, order.amount_fen, lambda: heard.script)
-        )
+        await run.ask(lambda call: topup.confirm(call, *_order(run), lambda: heard.script))
     except AlreadyCharged:
         pass
     except CardError as error:
@@ -53,11 +46,9 @@ async def credit(run: Run, heard: Heard) -> Said:
     return run.end(Standing.DONE)
 
 
-async def _order(run: Run) -> Order:
-    order = await orders.by_number(run.system.database, run.order.load_no)
-    if order is None:
-        raise AssertionError("an order that loads was accepted with its order")
-    return order
+def _order(run: Run) -> tuple[str, str, int]:
+    """Card, number and amount, as journeys name an order."""
+    return run.order.card_no, run.order.load_no, run.order.amount_fen
 
 
 PHASES: dict[str, Phase] = {"load.init": init, "load.credit": credit}

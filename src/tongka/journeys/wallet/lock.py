@@ -1,20 +1,23 @@
 """Locking a card in a phone and lifting the lock (SET STATUS): the issuer's word to the chip, not to the purse."""
 
+from collections.abc import Mapping
+
 from tongka.card import global_platform as gp
 from tongka.journeys.wallet import channel
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import wallet
+from tongka.store.orders import Order
 from tongka.store.wallet import Business, CardPlace, Standing
 
 
-async def start(run: Run) -> Said:
+async def start(run: Run, _: Mapping[str, Order]) -> Said:
     return await channel.begin(run, "lock.set")
 
 
 async def set_status(run: Run, heard: Heard) -> Said:
     if not channel.stands(heard):
         raise LookAgain
-    aid = (await run.card()).profile.aid
+    aid = run.card.profile.aid
     if aid not in channel.instances(heard):
         return run.end(Standing.FAILED, CARD_NOT_THERE)
     return channel.send(run, "lock.was_set", gp.set_status(aid, locked=run.order.business is Business.LOCK))

@@ -4,6 +4,8 @@ Nothing of value is on the element before the last step. The card proves that it
 FOR LOAD over our challenge; only then the sale is confirmed, and the first top-up is an ordinary load.
 """
 
+from collections.abc import Mapping
+
 from tongka.card import commands
 from tongka.card import global_platform as gp
 from tongka.card.apdu import Command, StatusWord
@@ -15,8 +17,8 @@ from tongka.journeys.looks import KnownCard
 from tongka.journeys.wallet import channel, load, personal
 from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
 from tongka.ledger import Account
-from tongka.orders import DONE, RELEASED, WITHDRAWN, Event, Leg, State
-from tongka.store import cards, orders, wallet
+from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Leg, State
+from tongka.store import cards, wallet
 from tongka.store.orders import Order
 from tongka.store.wallet import CardPlace, Standing
 
@@ -26,15 +28,14 @@ PACKAGE, MODULE = bytes.fromhex("A0000006320101"), bytes.fromhex("A0000006320101
 SFI = {File15: 0x15, File16: 0x16, File17: 0x17}
 
 
-async def start(run: Run) -> Said:
+async def start(run: Run, standing: Mapping[str, Order]) -> Said:
     """Look at what stands in the element under the instance's name."""
-    sale = await _sale(run)
+    sale = standing[run.order.sale_no]
     if sale.state in DONE:
-        return await _opened(run)
+        return await _opened(run, standing)
     if sale.state in WITHDRAWN:
         return run.end(Standing.CANCELLED)
-    aid = (await run.card()).profile.aid
-    return run.send("open.look", commands.select_purse(aid), _read(File15))
+    return run.send("open.look", commands.select_purse(run.card.profile.aid), _read(File15))
 
 
 def _read(layout: type[File15 | File16 | File17]) -> Command:
@@ -43,7 +44,7 @@ def _read(layout: type[File15 | File16 | File17]) -> Command:
 
 async def look(run: Run, heard: Heard) -> Said:
     """Our card: it only remains to prove. Another live card: the element holds one. Else: install."""
-    card = await run.card()
+    card = run.card
     told = heard[1]
     if told and told.ok and len(told.data) == File15.LENGTH:
         found = File15.parse(told.data)
@@ -64,7 +65,7 @@ async def install(run: Run, heard: Heard) -> Said:
     """Remove what a broken-off opening left, then install."""
     if not channel.stands(heard):
         raise LookAgain
-    aid = (await run.card()).profile.aid
+    aid = run.card.profile.aid
     steps = [gp.Install(PACKAGE, MODULE, aid).command, gp.install_for_personalization(aid)]
     if aid in channel.instances(heard):
         return channel.send(run, "open.installed", gp.delete(aid), *steps)
@@ -78,27 +79,25 @@ async def installed(run: Run, heard: Heard) -> Said:
         return run.end(Standing.FAILED, CHIP_FULL)
     if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
         raise LookAgain
-    card = await run.card()
+    card = run.card
     stores = await personal.store_data(run, card)
-    await _release(run, await _sale(run))
+    await _release(run, (await run.orders())[run.order.sale_no])
     return channel.send(run, "open.personalised", *stores)
 
 
-async def _release(run: Run, sale: Order) -> None:
+async def _release(run: Run, sale: Order) -> Order:
     """1 → 6 → 2, committed before the keys leave; begun again, the order stays in 2."""
-    call = run.call
-    if sale.state in {State.INITIAL, State.FAILED}:
-        sale = await call.move_on(sale, Event.AUTHORISE, changes={"attempt": sale.attempt + 1})
-    if sale.state is State.AUTHORISING:
-        await call.move_on(sale, Event.KEYS_ANSWERED, changes={"attempt": sale.attempt + 1})
-    elif sale.state in RELEASED:
-        await call.move_on(sale, Event.REWRITE, changes={"attempt": sale.attempt + 1})
+    if sale.state in CHARGEABLE:
+        sale = await run.call.move_on(sale, Event.AUTHORISE, changes={"attempt": sale.attempt + 1})
+    event = Event.KEYS_ANSWERED if sale.state is State.AUTHORISING else Event.REWRITE
+    moved = await run.call.move_on(sale, event, changes={"attempt": sale.attempt + 1})
+    return (await run.orders())[moved.order_no] if sale.amount_fen else moved
 
 
 async def personalised(run: Run, heard: Heard) -> Said:
     if not heard.all_ok:
         raise LookAgain
-    return _prove(run, await run.card())
+    return _prove(run, run.card)
 
 
 def _prove(run: Run, card: KnownCard) -> Said:
@@ -115,7 +114,7 @@ def _prove(run: Run, card: KnownCard) -> Said:
 
 async def prove(run: Run, heard: Heard) -> Said:
     """The card is in use from the sale's confirmation on."""
-    card = await run.card()
+    card = run.card
     reading = looks.read_same_card(heard.script, card)
     if reading.init is None or reading.init.terminal != run.program.challenge:
         raise CardAnswersMissing("the answer to INIT FOR LOAD is missing")
@@ -123,43 +122,30 @@ async def prove(run: Run, heard: Heard) -> Said:
         return await channel.begin(run, "open.install")
     await topup.verify_mac1(run.call, card, reading.init)
     await wallet.place_card(run.system.database, card.card_no, CardPlace.LIVE, run.element.se_id)
-    await _confirm(run, card, await _sale(run))
-    return await _opened(run)
+    standing = await run.orders()
+    await _confirm(run, card, standing[run.order.sale_no])
+    return await _opened(run, standing)
 
 
 async def _confirm(run: Run, card: KnownCard, sale: Order) -> None:
-    """The deposit is held and the fee earned; a sale whose release another round has yet to commit gets it here."""
+    """The deposit is held and the fee earned."""
     if sale.state in DONE:
         return
     if sale.state not in RELEASED:
-        await _release(run, sale)
-        sale = await _sale(run)
+        sale = await _release(run, sale)
     fee = run.order.fee_fen
     fee_leg = ((Leg("single", Account.DEPOSITS_HELD, Account.CARD_FEE_INCOME), fee),) if fee else ()
-    call = run.call
-    await call.move_on(
-        sale,
-        Event.CREDITED,
-        changes={"closed_by": "mac1"},
-        extra_legs=fee_leg,
-        card={
-            "enabled": True,
-            "sold_on": call.day,
-            "valid_to": card.file15.valid_to,
-            "deposit_fen": sale.amount_fen - fee,
-        },
-    )
+    row = {
+        "enabled": True,
+        "sold_on": run.call.day,
+        "valid_to": card.file15.valid_to,
+        "deposit_fen": sale.amount_fen - fee,
+    }
+    await run.call.move_on(sale, Event.CREDITED, changes={"closed_by": "mac1"}, extra_legs=fee_leg, card=row)
 
 
-async def _opened(run: Run) -> Said:
-    return await load.start(run) if run.order.load_no else run.end(Standing.DONE)
-
-
-async def _sale(run: Run) -> Order:
-    order = await orders.by_number(run.system.database, run.order.sale_no)
-    if order is None:
-        raise AssertionError("an opening was accepted with its sale")
-    return order
+async def _opened(run: Run, standing: Mapping[str, Order]) -> Said:
+    return await load.start(run, standing) if run.order.load_no else run.end(Standing.DONE)
 
 
 PHASES: dict[str, Phase] = {

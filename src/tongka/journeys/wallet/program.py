@@ -6,7 +6,7 @@ CREDIT FOR LOAD. It may be run twice with the same answers, and then comes to th
 whose moves compare before they set.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,12 @@ import msgspec
 from tongka.card.apdu import Command, Response
 from tongka.card.script import Exchange, Script
 from tongka.journeys.call import Call, Outcome
-from tongka.journeys.looks import KnownCard, known_card
+from tongka.journeys.looks import KnownCard, card_of
 from tongka.journeys.wallet.calls import Journey, ask, quiet_call
+from tongka.store import orders
 from tongka.store.elements import Element
-from tongka.store.wallet import Standing, WalletOrder
+from tongka.store.orders import Order
+from tongka.store.wallet import Session, Standing, WalletOrder
 from tongka.system import System
 
 CARD_NOT_THERE = "card_not_there"
@@ -122,10 +124,22 @@ class Run:
     """One step of a script: what it may look at, and how it says what comes next."""
 
     system: System
-    order: WalletOrder
-    element: Element
+    session: Session
     at: datetime
     program: Program = field(default_factory=Program)
+
+    @property
+    def order(self) -> WalletOrder:
+        return self.session.order
+
+    @property
+    def element(self) -> Element:
+        return self.session.element
+
+    @property
+    def card(self) -> KnownCard:
+        """As it was when the round began."""
+        return card_of(self.session.card)
 
     def send(self, phase: str, *commands: Command, wrapped: Sequence[Command] | None = None) -> Said:
         """Commands for the element; `phase` reads what it answers. `wrapped`: as a secure channel sends them."""
@@ -142,8 +156,11 @@ class Run:
         """To move orders with, where nobody is answered."""
         return quiet_call(self.system, self.order.institution, self.at)
 
-    async def card(self) -> KnownCard:
-        return await known_card(self.call, self.order.card_no)
+    async def orders(self) -> dict[str, Order]:
+        """Our own, by number, and the one of the card that has a command under way."""
+        own = [number for number in (self.order.sale_no, self.order.load_no) if number]
+        found = await orders.of_card(self.system.database, self.order.card_no, own)
+        return {one.order_no: one for one in found}
 
     async def ask(self, journey: Journey, actor: str = "") -> Outcome:
         """What a journey answers; raises what it refuses with."""
@@ -151,4 +168,5 @@ class Run:
 
 
 Phase = Callable[[Run, Heard], Awaitable[Said]]
-Start = Callable[[Run], Awaitable[Said]]
+Start = Callable[[Run, Mapping[str, Order]], Awaitable[Said]]
+"""Begins a script; it is handed the orders as they stand."""

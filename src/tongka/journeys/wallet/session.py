@@ -28,7 +28,7 @@ from tongka.orders import MoveForbidden
 from tongka.store import elements, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import AnotherOpenOrder
-from tongka.store.wallet import FINAL, Advance, Standing, WalletOrder
+from tongka.store.wallet import FINAL, Advance, Session, Standing, WalletOrder
 from tongka.system import System
 
 LONG_POLL = timedelta(seconds=30)
@@ -84,7 +84,7 @@ async def handshake(system: System, session_id: str, offered: Sequence[tuple[str
         SessionUnknown, NoCommonGround.
 
     """
-    order, _ = await _session(system, session_id)
+    order = (await _session(system, session_id)).order
     allowed = {element.se_id for element in await _allowed(system, order)}
     chosen = next((one for one in offered if one[1] in allowed), None)
     if chosen is None:
@@ -100,7 +100,8 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
         Malformed: the round is one that was never given out.
 
     """
-    order, element = await _session(system, session_id)
+    found = await _session(system, session_id)
+    order = found.order
     answered = order.round if report.round is None else report.round
     if not 0 <= answered <= order.round:
         raise Malformed("round", f"the latest order has round {order.round}")
@@ -114,7 +115,7 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
         return await _given(system, order, order.round)
     if report.round is None and report.polling and program.sent and not order.greeted:
         return await _given(system, order, order.round)  # it has not seen the latest order
-    return await _answer(Run(system, order, element, system.clock(), program), report, speak)
+    return await _answer(Run(system, found, system.clock(), program), report, speak)
 
 
 async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
@@ -188,19 +189,20 @@ async def _look(run: Run) -> Said:
     run.program.ended = False
     if run.program.looks > LOOKS_MAX:
         return run.end(Standing.UNKNOWN, "card_does_not_follow")
-    broken = await settle.broken_off(run)
+    standing = await run.orders()
+    broken = settle.broken_off(standing.values())
     if broken:
         return await settle.ask(run, broken)
-    return await scripts.STARTS[run.order.business](run)
+    return await scripts.STARTS[run.order.business](run, standing)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
-async def _session(system: System, session_id: str) -> tuple[WalletOrder, Element]:
-    found = await wallet.with_element(system.database, session_id)
+async def _session(system: System, session_id: str) -> Session:
+    found = await wallet.session(system.database, session_id)
     life = timedelta(seconds=system.settings.wallet.session_s)
-    if found is None or system.clock() - found[0].contacted_at > life:
+    if found is None or system.clock() - found.order.contacted_at > life:
         raise SessionUnknown("there is no such session; submit the order again to get one")
     return found
 

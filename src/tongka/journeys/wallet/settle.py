@@ -1,10 +1,12 @@
 """Before anything else: what became of a command of this card that broke off, by the card's own word."""
 
+from collections.abc import Iterable
+
 from tongka.errors import Busy
 from tongka.journeys import management
 from tongka.journeys.call import Verdict
 from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
-from tongka.orders import Kind, State
+from tongka.orders import OPEN, Kind, State
 from tongka.store import orders
 from tongka.store.orders import Order
 from tongka.store.wallet import Standing
@@ -12,10 +14,9 @@ from tongka.store.wallet import Standing
 FOR_A_CLERK = "for_a_clerk"
 
 
-async def broken_off(run: Run) -> Order | None:
+def broken_off(standing: Iterable[Order]) -> Order | None:
     """The order whose command may be under way; a sale is the opening's own, and moves no value on the card."""
-    found = await orders.open_of_card(run.system.database, run.order.card_no)
-    return found if found and found.kind is not Kind.SALE else None
+    return next((one for one in standing if one.state in OPEN and one.kind is not Kind.SALE), None)
 
 
 async def ask(run: Run, order: Order) -> Said:

@@ -4,6 +4,7 @@ The first look writes file 15 whatever stands in it, for an update was ordered; 
 what still differs.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tongka.card import commands
@@ -15,6 +16,7 @@ from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, sale
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import cards
+from tongka.store.orders import Order
 from tongka.store.wallet import Standing
 
 SFI_15, SFI_17 = 0x15, 0x17
@@ -23,8 +25,12 @@ CHALLENGE = 3
 """The place of GET CHALLENGE in the look."""
 
 
-async def start(run: Run) -> Said:
-    card = await run.card()
+async def start(run: Run, _: Mapping[str, Order]) -> Said:
+    return _read(run)
+
+
+def _read(run: Run) -> Said:
+    card = run.card
     looks.require_usable(card, run.call, sold=True)
     return run.send(
         "update.read",
@@ -37,7 +43,7 @@ async def start(run: Run) -> Said:
 
 async def read(run: Run, heard: Heard) -> Said:
     """Write the first file that is not as it should be; or it is finished."""
-    card = await run.card()
+    card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
         return run.end(Standing.FAILED, CARD_NOT_THERE)
     looks.require_all_ok(heard.script)
@@ -62,7 +68,7 @@ async def written(run: Run, heard: Heard) -> Said:
     """Whatever it answered: look at what stands in the files."""
     if not heard.all_ok:
         raise LookAgain
-    return await start(run)
+    return _read(run)
 
 
 def _due(run: Run, reading: CardReading) -> list[tuple[int, bytes]]:

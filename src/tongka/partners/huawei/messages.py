@@ -175,7 +175,7 @@ def read_report(body: bytes) -> Report:
     if len(texts) > RESPONSES_MAX:
         raise Malformed("listOfRAPDU", f"at most {RESPONSES_MAX} answers are read")
     return Report(
-        digest=_digest({name: value for name, value in fields.items() if name != "round"}),
+        digest=hashlib.sha256(body).digest(),
         polling=message.status.status == "POLLING" and not texts,
         answers=tuple(parse_hex(text, "listOfRAPDU") for text in texts),
         round=message.round,

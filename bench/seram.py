@@ -1,0 +1,159 @@
+"""What a round of IF5 costs, and how 1,000 phones fare that open a card at once.
+
+    python bench/seram.py [--phones 1000] [--warm 100] [--echoes 4000]
+
+Each phone opens a card with a first top-up over its own secure channel: about eight rounds. Own time: the CPU time of
+the web process for a round, in bare ASGI echoes of as many bytes on one kept connection each; what PostgreSQL needs is
+printed beside it. The limit is 7 echoes a round. Rounds a second, the 99th percentile, and the web process's memory
+before and after are printed; the phones themselves are Python, and share the machine.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import rig
+from tongka.cli.common import settings_of
+from tongka.crypto import sm2
+from tongka.sandbox import wallet_city
+from tongka.sandbox.element.machine import SoftwareElement
+from tongka.sandbox.element.mint import elements as mint
+from tongka.shell import open_system
+from tongka.store import elements
+from tongka.store.embedded import EmbeddedPostgres
+from topup import Load, echo_s
+
+LIMIT_ECHOES = 7
+CONNECTIONS = 100
+GROWTH_MB = 20
+"""What "flat" allows: caches that fill, not something for each phone."""
+AMOUNT_FEN = 1_000
+NO_INSTITUTION = {"TONGKA_PAYMENTS_INSTITUTION": "none"}
+
+
+@dataclass
+class Phones:
+    """Clients of one city; `rounds` has the seconds of each."""
+
+    http: httpx.AsyncClient
+    wallet: dict[str, Any]
+    rounds: list[float]
+    largest: tuple[bytes, bytes] = (b"", b"")
+
+    async def order(self, device: str, amount_fen: int) -> str:
+        body = {"businessType": "OPEN", "serverOrderId": secrets.token_hex(12), "issuerId": self.wallet["issuer_id"]}
+        raw = json.dumps(body | {"deviceId": device, "amount": amount_fen}).encode()
+        signature = sm2.sign(sm2.PrivateKey(bytes.fromhex(self.wallet["partner_private_key"])), raw).hex()
+        headers = {"X-Institution": self.wallet["issuer_id"], "X-Signature": signature}
+        answer = await self.http.post("/wallet/order", content=raw, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["sessionId"])
+
+    async def open_card(self, chip: SoftwareElement) -> None:
+        session = await self.order(chip.image.device_id, AMOUNT_FEN)
+        offer = {"secureElements": [{"seType": "eSE", "seId": chip.image.se_id}]}
+        assert (await self.http.post(f"/gp/seram/handshake?sessionId={session}", json=offer)).status_code == 200
+        report: dict[str, Any] = {"localAgentStatus": {"localAgentStatusEnum": "POLLING", "executedSeRamCommands": 0}}
+        while True:
+            order = await self.round(session, report)
+            commands = {one["ramCommandType"]: one for one in order["ramCommands"]}
+            if "ramStopCommand" in commands:
+                assert commands["notificationCommand"]["deviceAppNotification"] == "done", order
+                return
+            answers = [chip.transmit(bytes.fromhex(apdu)).hex for apdu in commands["seRamCommand"]["listOfCAPDU"]]
+            report = {
+                "localAgentStatus": {"localAgentStatusEnum": "PROCESSED", "executedSeRamCommands": 1},
+                "ramResponses": [{"ramResponseType": "seRamResponse", "listOfRAPDU": answers}],
+                "round": order["round"],
+            }
+
+    async def round(self, session: str, report: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps(report).encode()
+        start = time.perf_counter()
+        answer = await self.http.post(f"/gp/seram/remoteManagement?sessionId={session}", content=body)
+        self.rounds.append(time.perf_counter() - start)
+        assert answer.status_code == 200, answer.text
+        self.largest = (max(self.largest[0], body, key=len), max(self.largest[1], answer.content, key=len))
+        order: dict[str, Any] = answer.json()
+        return order
+
+
+async def chips(folder: Path, count: int) -> list[SoftwareElement]:
+    """As many phones, each with an element that the city knows."""
+    made = []
+    async with open_system(settings_of(folder / "tongka.toml")) as system:
+        for image in mint(secrets.token_bytes(32))[:1] * count:
+            own = replace(image, se_id=secrets.token_hex(16), device_id=secrets.token_hex(8))
+            await elements.add_element(system.database, await wallet_city.registered(system, own))
+            made.append(SoftwareElement(own, secrets.token_bytes))
+    return made
+
+
+async def at_once(base_url: str, wallet: dict[str, Any], chosen: list[SoftwareElement]) -> tuple[Phones, float]:
+    """All phones at the same time; they share some connections."""
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    async with httpx.AsyncClient(base_url=base_url, limits=limits, timeout=120) as http:
+        phones = Phones(http, wallet, [])
+        start = time.perf_counter()
+        await asyncio.gather(*(phones.open_card(chip) for chip in chosen))
+        return phones, time.perf_counter() - start
+
+
+def measure(folder: Path, document: dict[str, Any], postmaster: int, options: argparse.Namespace) -> list[rig.Figure]:
+    port, echo_port = rig.free_port(), rig.free_port()
+    chosen = runner.run(chips(folder, options.warm + options.phones))
+    web = ("-m", "tongka", "serve", "-c", str(folder / "tongka.toml"), "--port", str(port))
+    with rig.served(*web, ready=lambda: rig.answers(port), **NO_INSTITUTION) as process:
+        base_url = f"http://127.0.0.1:{port}"
+        runner.run(at_once(base_url, document["wallet"], chosen[: options.warm]))
+        before = rig.family_cpu_s(process.pid), rig.family_cpu_s(postmaster), rig.rss_mb(process.pid)
+        phones, took_s = runner.run(at_once(base_url, document["wallet"], chosen[options.warm :]))
+        after = rig.family_cpu_s(process.pid), rig.family_cpu_s(postmaster), rig.rss_mb(process.pid)
+    request, answer = phones.largest
+    echo = (str(Path(__file__).with_name("echo.py")), str(echo_port), str(len(answer)))
+    with rig.served(*echo, ready=lambda: rig.answers(echo_port)) as echo_process:
+        bare = echo_s(runner, echo_port, echo_process.pid, request, Load(options.echoes, 8, keep_alive=True))
+    count = len(phones.rounds)
+    web_s, postgres_s = (after[0] - before[0]) / count, (after[1] - before[1]) / count
+    return [
+        rig.Figure("own time of a round, in bare echoes", web_s / bare, LIMIT_ECHOES),
+        rig.Figure("CPU of the web process for a round", 1000 * web_s, unit="ms"),
+        rig.Figure("CPU of PostgreSQL for a round", 1000 * postgres_s, unit="ms"),
+        rig.Figure("one bare echo", 1000 * bare, unit="ms"),
+        rig.Figure("rounds of an opening with its top-up", count / options.phones),
+        rig.Figure("rounds", count / took_s, unit="/s"),
+        rig.Figure(
+            "99th percentile of a round, all phones at once", 1000 * rig.percentile(phones.rounds, 99), unit="ms"
+        ),
+        rig.Figure("memory of the web process, growth", after[2] - before[2], GROWTH_MB, unit="MB"),
+    ]
+
+
+def main(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "city"
+        with rig.city(folder) as document:
+            server = EmbeddedPostgres(folder / "postgres")
+            server.start()
+            try:
+                return rig.report(measure(folder, document, rig.postmaster_of(server.folder), options))
+            finally:
+                server.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--phones", type=int, default=1_000)
+    parser.add_argument("--warm", type=int, default=100)
+    parser.add_argument("--echoes", type=int, default=4_000)
+    with asyncio.Runner() as runner:
+        sys.exit(main(parser.parse_args()))
