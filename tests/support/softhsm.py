@@ -68,3 +68,10 @@ class Tokens:
         yield
         for folder in mine:
             (self.folder / folder.name).rename(folder)
+
+    @contextmanager
+    def all_lost(self) -> Iterator[None]:
+        """As if the module itself were broken: it does not load without its folder."""
+        (self.folder / "tokens").rename(self.folder / "gone")
+        yield
+        (self.folder / "gone").rename(self.folder / "tokens")

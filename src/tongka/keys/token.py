@@ -112,7 +112,7 @@ class Token:
 
         """
         self._wanted, self._pin = wanted, pin
-        self._library = _load(wanted.module)
+        self._library: Any = _load(wanted.module)
         self._loaded_at = -PAUSE_S
         self._session: Session = None
         self._one_at_a_time = threading.Lock()
@@ -121,8 +121,11 @@ class Token:
         self._pin_refused = False
         try:
             self.mechanisms = self._mechanisms()
-            self.look()
-        except (Misconfigured, HsmUnavailable):
+            self._look(self._opened())
+        except PyKCS11.PyKCS11Error as error:
+            self.close()
+            raise Misconfigured(f"keys.uri: the token {self.label} does not answer: {error}") from error
+        except Misconfigured:
             self.close()
             raise
 
@@ -144,17 +147,17 @@ class Token:
         with self._one_at_a_time:
             try:
                 return question(self._opened())
-            except (PyKCS11.PyKCS11Error, TokenMissing) as error:
-                self._reload(error)
+            except (PyKCS11.PyKCS11Error, TokenMissing, Misconfigured) as error:
+                self._lose(error)
             try:
                 return question(self._opened())
-            except (PyKCS11.PyKCS11Error, TokenMissing) as error:
+            except (PyKCS11.PyKCS11Error, TokenMissing, Misconfigured) as error:
                 raise self._unavailable(error) from error
 
     def close(self) -> None:
         """End the thread; the session closes with the module's last user."""
         self._thread.shutdown(wait=True)
-        self._library.unload()
+        self._unload()
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -209,17 +212,25 @@ class Token:
     # --- sessions -----------------------------------------------------------------------------------------------------
 
     def _opened(self) -> Session:
+        if self._library is None:
+            self._library = _load(self._wanted.module)
         if self._session is None:
             self._session = self._open()
         return self._session
 
-    def _reload(self, error: Exception) -> None:
+    def _unload(self) -> None:
+        """A call of a module that is not loaded ends the process; so it is not kept."""
+        library, self._library = self._library, None
+        if library is not None:
+            library.unload()
+
+    def _lose(self, error: Exception) -> None:
         if time.monotonic() < self._loaded_at + PAUSE_S:
             raise self._unavailable(error) from error
         log.warning("token lost; its module is loaded anew", token=self.label, error=str(error))
         self._session, self._keys = None, {}  # handles may name other objects in the next session
-        self._library.unload()
-        self._library, self._loaded_at = _load(self._wanted.module), time.monotonic()
+        self._unload()
+        self._loaded_at = time.monotonic()
 
     def _unavailable(self, error: Exception) -> HsmUnavailable:
         log.error("token does not answer", token=self.label, error=str(error))
