@@ -9,7 +9,7 @@ SHOW = story
 BENCHES = $(filter-out bench/rig.py bench/echo.py bench/statements.py,$(wildcard bench/*.py))
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo serve test check format docs fuzz crash model bench sdk clean
+.PHONY: help setup demo serve test check format docs fuzz crash phones model bench sdk clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -52,6 +52,9 @@ fuzz: setup sdk ## a million inputs of each kind (COUNT=...), and every bit of e
 
 crash: setup ## kill the database 1,000 times while it works
 	TONGKA_TEST_CRASHES=1000 $(BIN)/pytest tests/store/test_crash.py
+
+phones: setup ## kill the phone at every step of every business of the wallet: some minutes
+	TONGKA_TEST_ALL=1 $(BIN)/pytest tests/sandbox/wallet/test_deaths.py tests/journeys/wallet
 
 model: setup ## explore two orders in wider bounds: a few minutes, 2 GB
 	TONGKA_TEST_MODEL=2,4 $(BIN)/pytest tests/model

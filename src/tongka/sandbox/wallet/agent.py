@@ -1,7 +1,7 @@
 """The Local Agent: it carries out one session of IF5 for one device.
 
-A message that is not answered is sent again, the very same, for five minutes; whatever runs, runs once for each order,
-for the agent looks at the order's round.
+A message that is not answered is sent again, the very same, for five minutes; an order is obeyed once, when its report
+has been answered.
 """
 
 import asyncio
