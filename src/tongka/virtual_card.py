@@ -15,14 +15,14 @@ class CardAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardChange:
-    """A message of an issuer; None leaves what the card has, and is empty for a new card."""
+    """A message of an issuer; None leaves what the card has, and is empty for a new card. `card_data` is hex."""
 
     action: CardAction
     user_id: str
     card_type: str
     card_no: str
     last_update_time: datetime
-    card_data: bytes | None = None
+    card_data: str | None = None
     balance: str | None = None
     disabled: bool | None = None
     disabled_code: str | None = None

@@ -111,7 +111,7 @@ async def _holder(system: System, rider: Rider, card_no: str) -> _Holder:
     if card is None:
         raise VirtualCardMissing("card_no: the rider has no such card")
     _require_enabled(card)
-    return _Holder(rider.user_id, card.card_type, card.card_no, card.card_data)
+    return _Holder(rider.user_id, card.card_type, card.card_no, bytes.fromhex(card.card_data))
 
 
 def _require_enabled(card: VirtualCard) -> None:

@@ -15,12 +15,14 @@ from tongka.virtual_card import CardAction, CardChange
 
 @dataclass(frozen=True, slots=True)
 class VirtualCard:
-    """One row; `balance` is the issuer's text, `last_update_time` his clock in Asia/Shanghai, without a zone."""
+    """One row; `balance` and `card_data` (hex) are the issuer's texts, `last_update_time` his clock in Asia/Shanghai,
+    without a zone.
+    """
 
     user_id: str
     card_type: str
     card_no: str
-    card_data: bytes
+    card_data: str
     balance: str
     disabled: bool
     disabled_code: str
@@ -62,7 +64,7 @@ _ISSUE = f"""
 WITH changed AS (
     INSERT INTO virtual_card (user_id, card_type, card_no, last_update_time, card_data, balance, disabled,
                               disabled_code, disabled_tips, ext_info, updated_at)
-    VALUES ($1, $2, $3, $4, coalesce($5, ''::bytea), coalesce($6, ''), coalesce($7, false), coalesce($8, ''),
+    VALUES ($1, $2, $3, $4, coalesce($5, ''), coalesce($6, ''), coalesce($7, false), coalesce($8, ''),
             coalesce($9, ''), coalesce($10, ''), $11)
     ON CONFLICT (card_type, card_no) DO UPDATE SET
         last_update_time = excluded.last_update_time, card_data = excluded.card_data, balance = excluded.balance,

@@ -49,7 +49,7 @@ async def test_a_card_lives_from_issue_to_revoke(gateway):
     [card] = await cards(gateway, user_id=RICH)
     assert card == {
         "balance": "012.30",
-        "card_data": "0A0B",
+        "card_data": "0a0B",
         "card_no": "C0001",
         "card_status": "NORMAL",
         "card_type": CARD_TYPE,
@@ -62,7 +62,7 @@ async def test_a_card_lives_from_issue_to_revoke(gateway):
     later = {"last_update_time": "2026-03-02 11:00:01"}
     assert (await send(gateway, "UPDATE", balance=7, **later))["code"] == "10000"
     [card] = await cards(gateway, card_no="C0001")
-    assert (card["balance"], card["card_data"]) == ("7", "0A0B")
+    assert (card["balance"], card["card_data"]) == ("7", "0a0B")
     for _ in range(2):
         assert (await send(gateway, "REVOKE", last_update_time="2026-03-02 11:00:02"))["code"] == "10000"
     assert await cards(gateway, user_id=RICH) == []

@@ -179,7 +179,7 @@ def card_change(value: dict[str, Any]) -> CardChange:
         card_type=said.card_type,
         card_no=said.card_no,
         last_update_time=moment(said.last_update_time, "last_update_time").replace(tzinfo=None),
-        card_data=None if said.card_data is None else bytes.fromhex(said.card_data),
+        card_data=said.card_data,
         balance=None if said.balance is None else str(said.balance),
         disabled=disabled,
         disabled_code="" if disabled is False else said.disabled_code,

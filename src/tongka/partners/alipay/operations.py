@@ -145,7 +145,7 @@ async def virtualcard_batchquery(call: Call, content: Node) -> Node:
 def _card_model(card: VirtualCard) -> Node:
     return {
         "balance": card.balance,
-        "card_data": card.card_data.hex().upper(),
+        "card_data": card.card_data,
         "card_no": card.card_no,
         "card_status": "DELETED" if card.deleted else "DISABLED" if card.disabled else "NORMAL",
         "card_type": card.card_type,

@@ -52,7 +52,7 @@ def issue_card(database) -> Callable[..., Awaitable[None]]:
 
 
 async def _issue_card(database, **changes):
-    usual = {"card_data": b"", "balance": "12.50", "disabled": False, "disabled_tips": ""}
+    usual = {"card_data": "", "balance": "12.50", "disabled": False, "disabled_tips": ""}
     told = CardChange(
         action=CardAction.ISSUE,
         user_id=USER,

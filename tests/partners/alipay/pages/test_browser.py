@@ -90,7 +90,7 @@ def fits_the_screen(browser):
 
 
 async def test_the_code_on_the_screen_opens_a_gate_and_refreshes_itself(system, browser, issue_card):
-    await issue_card(card_data=bytes(range(64)))
+    await issue_card(card_data=bytes(range(64)).hex())
     keys = await ride_keys.key_list(system, system.clock())
     terms = Terms(keys=keys, at=int(system.clock().timestamp()), card_types=frozenset({CARD_TYPE}), amount_fen=200)
 
