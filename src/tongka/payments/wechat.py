@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from wechatpayv3 import WeChatPay, WeChatPayType
 
 from tongka.errors import BadSignature, Failed, Malformed
@@ -45,10 +46,11 @@ class Wechat:
     name = "wechat"
 
     def __init__(self, account: WechatAccount) -> None:
+        self._merchant_id = account.merchant_id
         self._client = WeChatPay(
             wechatpay_type=WeChatPayType.APP,
             mchid=account.merchant_id,
-            private_key=account.private_key,
+            private_key=_pkcs8(account.private_key),
             cert_serial_no=account.certificate_serial,
             appid=account.app_id,
             apiv3_key=account.api_key,
@@ -98,6 +100,8 @@ class Wechat:
         if not told:
             raise BadSignature("the notice is not signed by WeChat Pay")
         resource = told.get("resource", {})
+        if resource.get("mchid") != self._merchant_id:
+            raise BadSignature("the notice is for another merchant")
         return Notice(_text(resource, "out_trade_no"), _found(resource))
 
     def acknowledge(self) -> tuple[str, bytes]:
@@ -124,6 +128,13 @@ class Wechat:
         except Exception:  # noqa: BLE001 - network, JSON, signature: nothing was learnt, whatever it was
             return 0, {}
         return code, answer if isinstance(answer, dict) else {}
+
+
+def _pkcs8(pem: str) -> str:
+    """The library reads PKCS#8 only, and calls anything else a failure."""
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def _found(answer: Mapping[str, Any]) -> Found:

@@ -1,0 +1,105 @@
+"""WeChat Pay as an acquirer: what it says counts only when its signature verifies; silence is unknown."""
+
+import pytest
+
+from fake_institutions import FakeWechat, new_key, private_pem, public_pem
+from tongka.errors import BadSignature
+from tongka.payments import Answer
+from tongka.payments.acquirer import Found, Payment, RefundAsk
+from tongka.payments.wechat import Wechat, WechatAccount
+
+PAY, QUERY = "/v3/pay/transactions/app", "/v3/pay/transactions/out-trade-no/P1"
+REFUND, REFUND_QUERY = "/v3/refund/domestic/refunds", "/v3/refund/domestic/refunds/R1"
+OURS = new_key()
+ASK = RefundAsk(refund_no="R1", payment_no="P1", amount_fen=300, total_fen=1_234)
+PAID = {
+    "mchid": "1600", "appid": "wx1", "out_trade_no": "P1", "transaction_id": "T", "trade_state": "SUCCESS",
+    "amount": {"total": 1_234},
+}  # fmt: skip
+
+
+@pytest.fixture
+def bank():
+    with FakeWechat() as running:
+        yield running
+
+
+@pytest.fixture
+def wechat(bank):
+    account = WechatAccount(
+        merchant_id="1600",
+        app_id="wx1",
+        private_key=private_pem(OURS),
+        certificate_serial="0A",
+        api_key=bank.API_KEY,
+        public_key=public_pem(bank.key),
+        public_key_id=bank.KEY_ID,
+        notify_url="https://city.example/notices/wechat",
+        gateway=bank.url,
+        timeout_s=5,
+    )
+    return Wechat(account)
+
+
+async def test_a_payment_is_a_prepay_id_for_the_riders_app_or_not_known(wechat, bank):
+    payment = Payment(payment_no="P1", amount_fen=1_234, subject="Card", expires_s=900)
+    assert await wechat.create(payment) is None
+    bank.answers[PAY] = (200, {"prepay_id": "wx-1"})
+    assert (await wechat.create(payment)).data == "wx-1"
+    assert bank.asked[-1][1]["amount"] == {"total": 1_234, "currency": "CNY"}
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "found"),
+    [
+        (200, PAID, Found(Answer.YES, 1_234, "T")),
+        (200, PAID | {"trade_state": "NOTPAY"}, Found(Answer.NO)),
+        (200, PAID | {"trade_state": "USERPAYING"}, Found(Answer.UNKNOWN)),
+        (404, {"code": "ORDER_NOT_EXIST"}, Found(Answer.NO)),
+        (500, {"code": "SYSTEM_ERROR"}, Found(Answer.UNKNOWN)),
+    ],
+)
+async def test_a_query_says_what_its_answer_says(wechat, bank, status, fields, found):
+    bank.answers[QUERY] = (status, fields)
+    assert await wechat.query("P1") == found
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "answer"),
+    [
+        (200, "SUCCESS", Answer.YES),
+        (200, "PROCESSING", Answer.UNKNOWN),
+        (200, "ABNORMAL", Answer.NO),
+        (400, "", Answer.NO),
+        (429, "", Answer.UNKNOWN),
+        (500, "", Answer.UNKNOWN),
+    ],
+)
+async def test_a_refund_is_yes_no_or_not_known(wechat, bank, status, state, answer):
+    bank.answers[REFUND] = bank.answers[REFUND_QUERY] = (status, {"status": state})
+    assert await wechat.refund(ASK) is answer
+    assert await wechat.query_refund(ASK) is answer
+
+
+async def test_silence_and_forged_answers_are_unknown(wechat, bank):
+    assert (await wechat.query("P1")).answer is Answer.UNKNOWN
+    bank.answers[QUERY] = (200, PAID)
+    bank.answers[REFUND] = (200, {"status": "SUCCESS"})
+    bank.forged = True
+    assert (await wechat.query("P1")).answer is Answer.UNKNOWN
+    assert await wechat.refund(ASK) is Answer.UNKNOWN
+
+
+async def test_a_notice_counts_only_with_its_signature_and_for_our_merchant(wechat, bank):
+    headers, body = bank.notice(PAID)
+    assert wechat.verify_notice(headers, body).found == Found(Answer.YES, 1_234, "T")
+    lower = {name.lower(): value for name, value in headers.items()}
+    assert wechat.verify_notice(lower, body).payment_no == "P1"
+    for bad_headers, bad_body in (
+        (headers, body + b" "),
+        ({}, body),
+        (headers | {"Wechatpay-Timestamp": "1"}, body),
+        bank.notice(PAID | {"mchid": "1601"}),
+    ):
+        with pytest.raises(BadSignature):
+            wechat.verify_notice(bad_headers, bad_body)

@@ -1,0 +1,134 @@
+"""Alipay and WeChat Pay as the libraries meet them: local servers that sign with real keys, and can be told to fail."""
+
+import base64
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def private_pem(key: rsa.RSAPrivateKey) -> str:
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def public_pem(key: rsa.RSAPrivateKey) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def signed(key: rsa.RSAPrivateKey, text: bytes) -> str:
+    return base64.b64encode(key.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+@dataclass
+class Institution:
+    """Answers a request with what `answers` has for it; forged answers are signed with another key.
+
+    Attributes:
+        answers: by method (Alipay) or path (WeChat Pay): (status, fields); missing: the connection is dropped.
+
+    """
+
+    key: rsa.RSAPrivateKey = field(default_factory=new_key)
+    answers: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    forged: bool = False
+
+    def __enter__(self):
+        institution = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_any(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                institution.respond(self, self.rfile.read(length))
+
+            do_GET = handle_any  # noqa: N815 - the base class's names
+            do_POST = handle_any  # noqa: N815 - as above
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def signing(self) -> rsa.RSAPrivateKey:
+        return new_key() if self.forged else self.key
+
+
+class FakeAlipay(Institution):
+    """The open platform's gateway."""
+
+    def respond(self, handler, _body: bytes) -> None:
+        query = {name: value[0] for name, value in parse_qs(urlsplit(handler.path).query).items()}
+        self.asked.append((query["method"], json.loads(query["biz_content"])))
+        if query["method"] not in self.answers:
+            handler.connection.close()
+            return
+        text = json.dumps(self.answers[query["method"]][1])
+        name = query["method"].replace(".", "_") + "_response"
+        body = f'{{"{name}":{text},"sign":"{signed(self.signing, text.encode())}"}}'.encode()
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def notice(self, **fields: str) -> bytes:
+        text = "&".join(f"{name}={value}" for name, value in sorted(fields.items()))
+        return urlencode(fields | {"sign_type": "RSA2", "sign": signed(self.signing, text.encode())}).encode()
+
+
+class FakeWechat(Institution):
+    """api.mch.weixin.qq.com."""
+
+    KEY_ID = "PUB_KEY_ID_1"
+    API_KEY = "0123456789abcdef0123456789abcdef"
+
+    def headers(self, body: bytes) -> dict[str, str]:
+        text = b"1700000000\nnonce\n" + body + b"\n"
+        return {
+            "Content-Type": "application/json",
+            "Wechatpay-Signature": signed(self.signing, text),
+            "Wechatpay-Timestamp": "1700000000",
+            "Wechatpay-Nonce": "nonce",
+            "Wechatpay-Serial": self.KEY_ID,
+            "Wechatpay-Signature-Type": "WECHATPAY2-SHA256-RSA2048",
+        }
+
+    def respond(self, handler, body: bytes) -> None:
+        path = urlsplit(handler.path).path
+        self.asked.append((path, json.loads(body) if body else {}))
+        if path not in self.answers:
+            handler.connection.close()
+            return
+        status, fields = self.answers[path]
+        answer = json.dumps(fields).encode()
+        handler.send_response(status)
+        for name, value in self.headers(answer).items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    def notice(self, resource: dict) -> tuple[dict[str, str], bytes]:
+        sealed = AESGCM(self.API_KEY.encode()).encrypt(b"nonce-of-12b", json.dumps(resource).encode(), b"transaction")
+        body = json.dumps({
+            "id": "1", "resource_type": "encrypt-resource", "event_type": "TRANSACTION.SUCCESS",
+            "resource": {"algorithm": "AEAD_AES_256_GCM", "ciphertext": base64.b64encode(sealed).decode(),
+                         "associated_data": "transaction", "nonce": "nonce-of-12b"},
+        }).encode()  # fmt: skip
+        return self.headers(body), body
