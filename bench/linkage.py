@@ -36,7 +36,7 @@ from tongka.days import ZONE
 from tongka.ledger import Account
 from tongka.orders import Event, Kind, Leg, State
 from tongka.partners.linkage import serve
-from tongka.partners.linkage.client import Identity, Line, OneCard, Payment
+from tongka.partners.linkage.client import Line, OneCard, Payment
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.settings import load
 from tongka.shell import now, open_system
@@ -57,16 +57,7 @@ PLENTY_FEN = 4_000_000_000
 
 
 def client_of(section: dict, base_url: str, http: httpx.AsyncClient | None = None) -> OneCard:
-    identity = Identity(
-        domain=section["OrigionDomain"],
-        channel=section["ChannelNo"],
-        terminal=section["TermNo"],
-        network=section["DeptNo"],
-        operator=section["OperNo"],
-        merchant=section["Balunitno"],
-        device=section["DeviceNo"],
-    )
-    return OneCard(base_url, identity, section["api_key"], line=Line(timeout_s=30), http=http)
+    return OneCard.of_section(section | {"base_url": base_url}, line=Line(timeout_s=30), http=http)
 
 
 def paid() -> Payment:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
 
+from tongka import logs
 from tongka.cores import Cores
 from tongka.days import ZONE
 from tongka.keys.uri import open_hsm
@@ -40,6 +41,7 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
         Misconfigured: the keys cannot be opened, the schema is not this version's, or production mode refuses.
 
     """
+    logs.configure(settings.log)
     hsm, sandbox_keys = open_hsm(settings.keys)
     try:
         database = await open_database(settings.database)

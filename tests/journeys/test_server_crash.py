@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,13 +25,16 @@ from tongka.journeys import refund, sweep
 from tongka.orders import Kind
 from tongka.partners.huzhou.client import CardFront, CardFrontRefused, Line, Order, Outcome, TopUpInterrupted
 from tongka.partners.huzhou.messages import ChargeOrderCreate
-from tongka.sandbox import plan
+from tongka.partners.linkage.client import Line as OneCardLine
+from tongka.partners.linkage.client import LoadInterrupted, OneCard, OneCardRefused
+from tongka.sandbox import linkage_city, plan
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import furnish
 from tongka.sandbox.card.power import BEFORE
 from tongka.sandbox.city import City, open_city
 from tongka.shell import now
+from tongka.store import prepaid
 from tongka.store.ledger_checks import check
 from tongka.store.orders import unfinished
 
@@ -71,7 +75,9 @@ class Crashes:
     city: City
     server: DyingServer
     front: CardFront
+    onecard: OneCard
     cards: list[CardImage]
+    recharge_cards: list[tuple[str, int]]
 
     def card(self, *, enabled: bool) -> SoftwareCard:
         fits = (c for c in self.cards if c.file15.enabled is enabled and c.balance_fen < 50_000)
@@ -195,6 +201,51 @@ async def returned(world: Crashes) -> None:
     assert await world.states(card.image.card_no) in (["5"], ["8"])
 
 
+async def drawn_twice_from_prepaid(world: Crashes) -> None:
+    """Over the OneCard API; the second load closes the first by its counter."""
+    card = world.card(enabled=True)
+    before, prepaid_before = card.image.balance_fen, await prepaid_fen(world)
+    for _ in range(2):
+        await over_onecard(world, card, lambda: world.onecard.from_prepaid(card, 100))
+    assert card.image.balance_fen == before + 200
+    assert await prepaid_fen(world) == prepaid_before - 200
+    assert sorted(set(await world.states(card.image.card_no)) - {"1"}) == ["2", "5"]  # 1: trades that were never paid
+
+
+async def redeemed(world: Crashes) -> None:
+    card = world.card(enabled=True)
+    before = card.image.balance_fen
+    password, amount_fen = world.recharge_cards.pop()
+    await over_onecard(world, card, lambda: world.onecard.redeem(card, password))
+    assert card.image.balance_fen == before + amount_fen
+    with pytest.raises(OneCardRefused, match="5001"):
+        await world.onecard.redeem(card, password)
+
+
+async def over_onecard(world: Crashes, card: SoftwareCard, load: Callable[[], Awaitable[Any]]) -> None:
+    """What broke off is resumed; a refusal means that the load is being authorised, until the sweep has seen it."""
+    broken: list[LoadInterrupted] = []
+
+    async def attempt() -> bool:
+        try:
+            await (world.onecard.resume(card, broken[-1]) if broken else load())
+        except LoadInterrupted as interrupted:
+            broken.append(interrupted)
+            return False
+        except OneCardRefused as refused:
+            if refused.result != "9001":
+                raise
+            return False
+        return True
+
+    await world.eventually(attempt)
+
+
+async def prepaid_fen(world: Crashes) -> int:
+    found = await prepaid.find(world.city.system.database, linkage_city.MERCHANT, linkage_city.DOMAIN)
+    return found.balance_fen
+
+
 @pytest.fixture
 async def world(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -208,13 +259,19 @@ async def world(tmp_path):
                 sm2.PublicKey(await city.system.hsm.public_key("huzhou")),
                 line=Line(attempts=4, pause_s=0.1),
             )
-            yield Crashes(city, server, front, list(city.cards))
+            section = linkage_city.section(f"http://{host}:{port}", city.seed, city.cards)
+            onecard = OneCard.of_section(section, line=OneCardLine(attempts=4, pause_s=0.1))
+            recharge_cards = linkage_city.recharge_passwords(city.seed)
+            yield Crashes(city, server, front, onecard, list(city.cards), recharge_cards)
             await front.close()
+            await onecard.close()
             server.close()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("journey", [top_up, torn_and_recovered, cancelled, sold, returned])
+@pytest.mark.parametrize(
+    "journey", [top_up, torn_and_recovered, cancelled, sold, returned, drawn_twice_from_prepaid, redeemed]
+)
 async def test_killed_at_every_write_nothing_is_lost_or_doubled(world, journey):
     deaths = 0
     for number in count():

@@ -51,7 +51,13 @@ class _Lazy(typer.core.TyperGroup):
         return command
 
 
-main = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, help="Tongka: an open transit-card platform.")
+main = typer.Typer(
+    cls=_Lazy,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they hold keys and passphrases
+    help="Tongka: an open transit-card platform.",
+)
 
 
 @main.callback()

@@ -53,11 +53,15 @@ def demo(
 
 async def _day(folder: Path, show: Show) -> bool:
     async with _city(folder) as document:
-        stage = Stage(document, console, show)
+        taken = folder / "tour.json"  # a city that is toured again has fewer cards in the box
+        stage = Stage(document, console, show, set(json.loads(taken.read_text()) if taken.exists() else ()))
         console.print(f"A city of {len(document['cards'])} cards serves on {document['base_url']}", highlight=False)
-        for chapter in CHAPTERS:
-            with telling(stage, chapter.__name__):
-                await chapter(stage)
+        try:
+            for chapter in CHAPTERS:
+                with telling(stage, chapter.__name__):
+                    await chapter(stage)
+        finally:
+            taken.write_text(json.dumps(sorted(stage.taken)))
         right = await books(stage, folder / "tongka.toml")
     _go_on(right)
     return right

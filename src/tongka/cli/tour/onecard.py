@@ -4,23 +4,13 @@ import secrets
 
 from tongka.card.commands import CommandKind
 from tongka.cli.tour.stage import Stage, TourFailed
-from tongka.partners.linkage.client import Identity, LoadInterrupted, OneCard, Payment
+from tongka.partners.linkage.client import LoadInterrupted, OneCard, Payment
 from tongka.sandbox.card.power import BEFORE
 
 
 def desk(stage: Stage) -> OneCard:
     """The client of section `linkage`."""
-    section = stage.document["linkage"]
-    identity = Identity(
-        domain=section["OrigionDomain"],
-        channel=section["ChannelNo"],
-        terminal=section["TermNo"],
-        network=section["DeptNo"],
-        operator=section["OperNo"],
-        merchant=section["Balunitno"],
-        device=section["DeviceNo"],
-    )
-    return OneCard(section["base_url"], identity, section["api_key"], http=stage.http())
+    return OneCard.of_section(stage.document["linkage"], http=stage.http())
 
 
 async def onecard(stage: Stage) -> None:
@@ -31,7 +21,7 @@ async def onecard(stage: Stage) -> None:
     async with desk(stage) as office:
         await office.from_prepaid(card, 500)
         stage.expect(card.balance_fen == before + 500, f"5 yuan from the merchant's prepaid account: {card.yuan}")
-        scratched = stage.document["linkage"]["recharge_cards"][-1]
+        scratched = stage.scratch_card()
         await office.redeem(card, scratched["Tac"])
         held = before + 500 + scratched["amount_fen"]
         stage.expect(card.balance_fen == held, f"a scratch card is redeemed, once and whole: {card.yuan}")

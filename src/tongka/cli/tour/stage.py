@@ -52,7 +52,7 @@ class Stage:
 
     Attributes:
         document: sandbox.json.
-        taken: numbers of cards that are in somebody's pocket already.
+        taken: numbers of cards that are in somebody's pocket already, also of recharge cards.
 
     """
 
@@ -82,6 +82,14 @@ class Stage:
                 self.taken.add(entry["card_no"])
                 return ShownCard(SoftwareCard(furnish(CardImage.from_json(entry)), secrets.token_bytes), self)
         raise TourFailed("the city has no card left for this; make a new city")
+
+    def scratch_card(self) -> dict[str, Any]:
+        """A recharge card that nobody has scratched yet."""
+        for entry in self.document["linkage"]["recharge_cards"]:
+            if entry["Tac"] not in self.taken:
+                self.taken.add(entry["Tac"])
+                return dict(entry)
+        raise TourFailed("the city has no recharge card left; make a new city")
 
     def http(self) -> httpx.AsyncClient:
         """A client whose messages are shown on demand."""

@@ -6,7 +6,9 @@ commands run in a thread, since a reader blocks. There is no confirm: the card's
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any, Self
 
+import httpx
 from msgspec import Struct
 
 from tongka.card import commands
@@ -21,7 +23,19 @@ from tongka.partners.linkage.calls import Calls, Identity, Line, OneCardRefused
 __all__ = ["Identity", "Line", "LoadInterrupted", "Loaded", "OneCard", "OneCardRefused", "Payment"]
 
 LOAD, UNLOAD = "01", "03"
+UNDECIDED = frozenset({"9001", "9999"})
+"""Codes of a platform that could not finish; what pays may have been drawn already."""
 SFI15, SFI17 = 0x15, 0x17
+SECTION = {
+    "domain": "OrigionDomain",
+    "channel": "ChannelNo",
+    "terminal": "TermNo",
+    "network": "DeptNo",
+    "operator": "OperNo",
+    "merchant": "Balunitno",
+    "device": "DeviceNo",
+}
+"""Of an identity, by the names of sandbox.json."""
 THE_PHONE_IS_THE_TERMINAL = "02"
 
 
@@ -67,6 +81,14 @@ class OneCard(Calls):
 
     Every verb may also raise `CardError` (a status word, before anything was paid), and `LoadInterrupted`.
     """
+
+    @classmethod
+    def of_section(
+        cls, section: Mapping[str, Any], *, line: Line | None = None, http: httpx.AsyncClient | None = None
+    ) -> Self:
+        """The client that the section `linkage` of a sandbox.json describes."""
+        identity = Identity(**{ours: section[theirs] for ours, theirs in SECTION.items()})
+        return cls(section["base_url"], identity, section["api_key"], line=line, http=http)
 
     async def top_up(self, card: CardChannel, amount_fen: int, payment: Payment) -> Loaded:
         """With what was paid by phone."""
@@ -117,7 +139,9 @@ class OneCard(Calls):
             answer = await self.exchange(ask.kind, **fields)
             when = Moment(bytes.fromhex(now.date), bytes.fromhex(now.time))
             await _run(card, _completion(ask.trade_type, when, bytes.fromhex(answer.mac2)))
-        except (CardGone, Failed, Unknown, ApduError) as why:
+        except (CardGone, Failed, Unknown, ApduError, OneCardRefused) as why:
+            if isinstance(why, OneCardRefused) and why.result not in UNDECIDED:
+                raise
             raise LoadInterrupted(ask, fields["card_no"], init.online_atc, why) from why
         return Loaded(card_no=fields["card_no"], amount_fen=ask.amount_fen, trade_id=trade_id)
 
