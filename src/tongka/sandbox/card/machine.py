@@ -5,15 +5,16 @@ This file holds the order of things: power, blocked states, recognising the comm
 repeat what they saw.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from tongka.card.apdu import LE_MAX, Command, Response, StatusWord
 from tongka.card.commands import SHAPES, CommandKind, Shape, shape_of
-from tongka.errors import CardGone, Malformed
+from tongka.errors import Malformed
 from tongka.sandbox.card import filing, purse, security
+from tongka.sandbox.card.chip import Chip
 from tongka.sandbox.card.image import CardImage
-from tongka.sandbox.card.power import BEFORE, PowerSwitch
+from tongka.sandbox.card.power import BEFORE
 from tongka.sandbox.card.state import Context, Handler, Outcome, Refusal, Session
 
 ATR = bytes.fromhex("3B898001544F4E474B4120303131")
@@ -29,41 +30,16 @@ WHEN_BLOCKED = frozenset({CommandKind.SELECT, CommandKind.GET_CHALLENGE, Command
 """What still reaches a blocked application, each with its own rule."""
 
 
-class SoftwareCard:
-    """A `CardChannel` onto a card that exists in memory.
+class SoftwareCard(Chip[CardImage, Session]):
+    """A `CardChannel` onto a card that exists in memory; see `Chip` for how it is made."""
 
-    Args:
-        image: how the card was personalised, and what has happened to it.
-        random: makes n random bytes.
-        keep: called with the new image at each internal write, before the answer leaves; writes it to a file, say.
-
-    Attributes:
-        image: the lasting state, as of the last internal write.
-        switch: cuts the power at a chosen point.
-
-    """
-
-    def __init__(
-        self, image: CardImage, random: Callable[[int], bytes], keep: Callable[[CardImage], None] | None = None
-    ) -> None:
-        self.image = image
-        self.switch = PowerSwitch()
-        self._random = random
-        self._keep = keep
-        self._session: Session | None = Session()
-
-    @property
-    def powered(self) -> bool:
-        return self._session is not None
+    def _new_session(self) -> Session:
+        return Session()
 
     def power_on(self) -> bytes:
         """Put the card into the field anew; gives the answer to reset."""
         self._session = Session()
         return ATR
-
-    def power_off(self) -> None:
-        """Take the card out of the field: selection, session and challenge are gone."""
-        self._session = None
 
     def transmit(self, apdu: bytes) -> Response:
         """Run one command; see `CardChannel`.
@@ -72,8 +48,7 @@ class SoftwareCard:
             CardGone: the card has no power, or the switch cut it during this command.
 
         """
-        if self._session is None:
-            raise CardGone("the card has no power; put it back on the reader")
+        session = self._in_power()
         try:
             command = Command.parse(apdu)
         except Malformed:
@@ -81,11 +56,12 @@ class SoftwareCard:
         shape = shape_of(command) if command else None
         cut = self.switch.draw(shape.kind if shape else CommandKind.UNKNOWN)
         if cut == BEFORE:
-            self._tear_out()
-        outcome = self._run(self._session, command, shape)
-        self._write(outcome, cut)
+            self._lose_power()
+        outcome = self._run(session, command, shape)
+        for write in outcome.writes[:cut]:
+            self._write(write)
         if cut is not None:
-            self._tear_out()
+            self._lose_power()
         return outcome.response
 
     def _run(self, session: Session, command: Command | None, shape: Shape | None) -> Outcome:
@@ -114,16 +90,6 @@ class SoftwareCard:
         inside = session.aid is not None and (shape is None or shape.kind not in WHEN_BLOCKED)
         if self.image.app_blocked and inside:
             raise Refusal(BLOCKED_ANSWERS[self.image.app_blocked])
-
-    def _write(self, outcome: Outcome, cut: int | None) -> None:
-        for write in outcome.writes[:cut]:
-            self.image = write(self.image)
-            if self._keep:
-                self._keep(self.image)
-
-    def _tear_out(self) -> None:
-        self.power_off()
-        raise CardGone("the card was torn out of the reader")
 
 
 def _check_le(command: Command, shape: Shape) -> None:

@@ -4,18 +4,17 @@ It selects, and hands on: to the security domain, over its channel, or to the pu
 `SoftwareCard`. Internal writes are made one by one, and the switch cuts the power before, between and after them.
 """
 
-from collections.abc import Callable
-
 from tongka.card.apdu import Command, Response, StatusWord
 from tongka.card.commands import CommandKind, classify
 from tongka.card.global_platform import Answer, tlv
 from tongka.card.secure_channel.channel import SECURED
 from tongka.errors import CardGone, Malformed
+from tongka.sandbox.card.chip import Chip
 from tongka.sandbox.card.machine import SoftwareCard
-from tongka.sandbox.card.power import BEFORE, PowerSwitch
+from tongka.sandbox.card.power import BEFORE
 from tongka.sandbox.card.state import Refusal
 from tongka.sandbox.element.channel import CardSide
-from tongka.sandbox.element.domain import HANDLERS, DomainSession, Row, Write
+from tongka.sandbox.element.domain import HANDLERS, DomainSession, Row
 from tongka.sandbox.element.image import ElementImage
 
 SELECT, BY_NAME = 0xA4, 0x04
@@ -36,40 +35,15 @@ class Session:
         self.purses: dict[bytes, SoftwareCard] = {}
 
 
-class SoftwareElement:
-    """A `CardChannel` onto a secure element that exists in memory.
+class SoftwareElement(Chip[ElementImage, Session]):
+    """A `CardChannel` onto a secure element that exists in memory; see `Chip` for how it is made."""
 
-    Args:
-        image: how the element left its maker, and what has happened to it.
-        random: makes n random bytes.
-        keep: called with the new image at each internal write, before the answer leaves.
-
-    Attributes:
-        image: the lasting state, as of the last internal write.
-        switch: cuts the power at a chosen point.
-
-    """
-
-    def __init__(
-        self, image: ElementImage, random: Callable[[int], bytes], keep: Callable[[ElementImage], None] | None = None
-    ) -> None:
-        self.image = image
-        self.switch = PowerSwitch()
-        self._random = random
-        self._keep = keep
-        self._session: Session | None = Session()
-
-    @property
-    def powered(self) -> bool:
-        return self._session is not None
+    def _new_session(self) -> Session:
+        return Session()
 
     def power_on(self) -> None:
         """Start anew: the security domain is selected, and no channel is open."""
         self._session = Session()
-
-    def power_off(self) -> None:
-        """The phone is off: selection, channel and challenges are gone."""
-        self._session = None
 
     def transmit(self, apdu: bytes) -> Response:
         """Run one command; see `CardChannel`.
@@ -78,24 +52,18 @@ class SoftwareElement:
             CardGone: the element has no power, or the switch cut it during this command.
 
         """
-        if self._session is None:
-            raise CardGone("the secure element has no power; switch the phone on")
+        session = self._in_power()
         try:
             command = Command.parse(apdu)
         except Malformed:
             command = None
-        cut = self.switch.draw(self._kind(self._session, command))
+        cut = self.switch.draw(_kind(session, command))
         if cut == BEFORE:
-            self._die()
-        response = self._run(self._session, command, apdu, cut)
+            self._lose_power()
+        response = self._run(session, command, apdu, cut)
         if cut is not None:
-            self._die()
+            self._lose_power()
         return response
-
-    def _kind(self, session: Session, command: Command | None) -> CommandKind:
-        """What the switch goes by; commands of the domain have no kind."""
-        ours = command is not None and session.selected is None and not _is_select(command)
-        return CommandKind.UNKNOWN if ours or command is None else classify(command)
 
     def _run(self, session: Session, command: Command | None, apdu: bytes, cut: int | None) -> Response:
         if command is None:
@@ -173,15 +141,6 @@ class SoftwareElement:
             self._write(write)
         return Response(done.data, StatusWord.OK)
 
-    def _write(self, write: Write) -> None:
-        self.image = write(self.image)
-        if self._keep:
-            self._keep(self.image)
-
-    def _die(self) -> None:
-        self.power_off()
-        raise CardGone("the phone lost its power")
-
 
 def _is_select(command: Command) -> bool:
     return (command.cla, command.ins, command.p1) == (0x00, SELECT, BY_NAME)
@@ -203,3 +162,9 @@ def _unwrapped(session: DomainSession, command: Command) -> tuple[CardSide, Comm
         raise Refusal(Answer.NOT_AUTHENTICATED)
     session.channel, plain = channel.unwrap(command)
     return session.channel, plain
+
+
+def _kind(session: Session, command: Command | None) -> CommandKind:
+    """What the switch goes by; commands of the domain have no kind."""
+    ours = command is not None and session.selected is None and not _is_select(command)
+    return CommandKind.UNKNOWN if ours or command is None else classify(command)
