@@ -13,7 +13,8 @@ import structlog
 
 from tongka.errors import TongkaError
 from tongka.journeys import gates, prepaid, recharge, refund, sweep, trades, trips
-from tongka.journeys.app import ordering, paying
+from tongka.journeys.app import identity, ordering, paying
+from tongka.journeys.wallet import session
 from tongka.merchant.settlement import open_settlement
 from tongka.partners.alipay import notify
 from tongka.payments import till
@@ -24,6 +25,7 @@ from tongka.system import System
 REFUNDS_S = 1
 RIDES_S = 1
 PAYMENTS_S = 1
+FORGET_S = 3600
 SEAL_S = 30
 STORED_VALUE_S = 60
 
@@ -67,6 +69,8 @@ def _app(system: System) -> Iterator[Job]:
     yield Job("app orders", PAYMENTS_S, lambda: ordering.submit_due(system))
     yield Job("strays", PAYMENTS_S, lambda: paying.return_strays(system))
     yield Job("lost cards", STORED_VALUE_S, lambda: ordering.pay_out_lost(system))
+    yield Job("old sessions", FORGET_S, lambda: session.forget(system))
+    yield Job("old tokens", FORGET_S, lambda: identity.forget(system))
     if till.NAME in system.acquirers:
         yield Job("till notices", PAYMENTS_S, lambda: notices.send_due(system))
 

@@ -32,7 +32,7 @@ from tongka.journeys.app.refusals import (
     TokenWrong,
 )
 from tongka.journeys.refusals import TooManyRequests
-from tongka.payments.routing import OURS
+from tongka.payments import OURS
 from tongka.store import app as store
 from tongka.store.app import AppOrder
 from tongka.system import System

@@ -2,7 +2,7 @@
 
 from tongka.app.schemas import AppBusiness, OrderView, Part
 from tongka.journeys.app.ordering import Standing
-from tongka.payments.routing import CARRIED_OUT
+from tongka.payments import CARRIED_OUT
 from tongka.store.app import AppState
 from tongka.store.wallet import Standing as CardSide
 

@@ -7,6 +7,14 @@ last is a state and not a failure, and is asked about again under the same numbe
 from enum import StrEnum
 from typing import Protocol
 
+OURS = "app"
+"""The institution under whose name Your Server orders."""
+OPENING = "/open"
+"""Behind an order's number: the part of its payment that pays for an opening; a first top-up is refunded apart."""
+CARRIED_IN, CARRIED_OUT = "/in", "/out"
+"""The two halves of a migration."""
+PARTS = (OPENING, CARRIED_IN)
+
 
 class Answer(StrEnum):
     """What an institution says."""

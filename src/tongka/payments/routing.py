@@ -6,17 +6,10 @@ To journeys this is one `PaymentInstitution`; where a payment was made is looked
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tongka.payments import Answer, PaymentInstitution
+from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS, PARTS, Answer, PaymentInstitution
 from tongka.payments.acquirer import Acquirer, RefundAsk
 from tongka.store import app, pay
 from tongka.store.db import Database
-
-OURS = "app"
-"""The institution under whose name Your Server orders."""
-PARTS = ("/open", "/in")
-"""Behind an order's number: what a part of its payment is for."""
-CARRIED_IN, CARRIED_OUT = "/in", "/out"
-"""The two halves of a migration."""
 
 
 @dataclass(frozen=True, slots=True)

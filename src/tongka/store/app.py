@@ -135,6 +135,11 @@ async def user_of_token(database: Database, digest: bytes, now: datetime) -> str
     return found
 
 
+async def forget_tokens(database: Database, now: datetime) -> None:
+    """Drop those that have expired."""
+    await database.execute("DELETE FROM app_token WHERE expires_at < $1", now)
+
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 

@@ -329,3 +329,13 @@ async def finish(database: Database, order: WalletOrder, state: Standing, reason
         reason,
     )
     return tag == "UPDATE 1"
+
+
+async def forget_rounds(database: Database, before: datetime) -> int:
+    """Drop the rounds of orders that ended before a moment; how many."""
+    tag = await database.execute(
+        "DELETE FROM wallet_round r USING wallet_order o WHERE o.session_id = r.session_id AND o.contacted_at < $1"
+        " AND o.state IN ('done', 'failed', 'cancelled')",
+        before,
+    )
+    return int(tag.split()[-1])

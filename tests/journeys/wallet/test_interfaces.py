@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tongka.crypto import sm2
+from tongka.journeys.wallet import session as sessions
 from tongka.payments import Answer
 
 OPEN = {"businessType": "OPEN", "serverOrderId": "S1", "issuerId": "90000001", "amount": 100}
@@ -200,3 +201,42 @@ async def test_an_order_that_is_withdrawn_under_way_stops_the_agent(world, phone
     assert stopped["ramCommands"][-1]["ramCommandType"] == "ramStopCommand"
     await phones.refunds()
     await world.books()
+
+
+async def test_reports_that_come_at_once_get_one_order(world, phones):
+    phone = await phones.new()
+    session = (await phone.order("OPEN", "S1", amount=100)).json()["sessionId"]
+    await phone.handshake(session)
+    order = await phone.report(session, "POLLING")
+    while order["ramCommands"][-1]["ramCommandType"] != "ramStopCommand":
+        answers = [phone.transmit(apdu) for apdu in order["ramCommands"][-1]["listOfCAPDU"]]
+        reports = (phone.report(session, "PROCESSED", answers, order["round"]) for _ in range(4))
+        told = await asyncio.gather(*reports)
+        assert len(set(phone.orders[-4:])) == 1
+        order = told[0]
+    assert (await phone.state("S1"))["state"] == "DONE"
+    await world.books()
+
+
+async def test_where_nothing_can_be_done_yet_the_answer_is_held_back_and_then_void(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "S1")
+    session = (await phone.order("TOPUP", "T1", amount=100)).json()["sessionId"]
+    await world.database.execute("UPDATE orders SET state = '6', pin_atc = 0 WHERE kind = 'topup'")
+    await phone.handshake(session)
+    polling = asyncio.create_task(phone.report(session, "POLLING"))
+    await asyncio.sleep(0.7)
+    assert not polling.done()
+    world.pass_time(seconds=31)
+    void = await polling
+    assert void == {"round": 1, "delay": 500}
+    await world.database.execute("UPDATE orders SET state = '1', pin_atc = NULL WHERE kind = 'topup'")
+    assert "ramCommands" in await phone.report(session, "POLLING", None, 1)
+
+
+async def test_old_sessions_are_forgotten_and_young_ones_are_not(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "S1")
+    assert await sessions.forget(world.system) == 0
+    world.pass_time(days=31)
+    assert await sessions.forget(world.system) == len(phone.orders)

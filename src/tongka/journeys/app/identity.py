@@ -53,5 +53,10 @@ async def rider(system: System, token: str) -> str:
     return user_id
 
 
+async def forget(system: System) -> None:
+    """Drop expired tokens."""
+    await app.forget_tokens(system.database, system.clock())
+
+
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()

@@ -18,7 +18,7 @@ from tongka.journeys.app.refusals import (
 from tongka.journeys.wallet import orders as tsm
 from tongka.journeys.wallet.calls import ask as ask_journey
 from tongka.journeys.wallet.refusals import NotWithdrawable
-from tongka.payments.routing import CARRIED_IN, CARRIED_OUT, OURS
+from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
 from tongka.store import app, orders, pay, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
 from tongka.store.wallet import Business, WalletOrder

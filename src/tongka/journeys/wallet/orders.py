@@ -24,6 +24,7 @@ from tongka.journeys.wallet.refusals import (
     WalletOrderUnknown,
 )
 from tongka.orders import DONE, OPEN, RELEASED, WITHDRAWN, Event, Kind, State
+from tongka.payments import OPENING
 from tongka.store import cards, elements, orders, wallet
 from tongka.store.cards import CardRow
 from tongka.store.orders import Order
@@ -34,8 +35,6 @@ OTHER = "06"
 """Huzhou appendix E: the institution that signs the order vouches for its payment."""
 TOPUP_TYPE = "40"
 SESSION_BYTES = 16
-OPENING_SUFFIX = "/open"
-"""One payment may pay for an opening (deposit and fee) and for a first top-up; they are refunded apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +199,7 @@ def _row(call: Call, profile: CardProfile, number: str) -> CardRow:
 
 def _sale(call: Call, ask: Ask, number: str) -> Order:
     amount = ask.deposit_fen + ask.fee_fen
-    payment = ask.server_order_id + OPENING_SUFFIX
+    payment = ask.server_order_id + OPENING
     order = topup.new_order(call, Kind.SALE, number, amount, ask.payment_method, payment_order=payment, paid=amount > 0)
     return replace(order, reference=order.order_no)
 

@@ -33,6 +33,8 @@ from tongka.system import System
 
 LONG_POLL = timedelta(seconds=30)
 POLL_S = 0.5
+KEPT = timedelta(days=30)
+"""How long the rounds of a session are kept after its end, for complaints."""
 VOID_DELAY_MS = 500
 
 AGAIN = (AlreadyCharged, NotCharged, StaleScript, MoveForbidden, CardReportedError, AnotherOpenOrder)
@@ -194,6 +196,11 @@ async def _look(run: Run) -> Said:
     if broken:
         return await settle.ask(run, broken)
     return await scripts.STARTS[run.order.business](run, standing)
+
+
+async def forget(system: System) -> int:
+    """Drop what was said in sessions that ended long ago; how many orders."""
+    return await wallet.forget_rounds(system.database, system.clock() - KEPT)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ MAX_BODY_BYTES = 64 << 10
 READER = ObjectReader(max_bytes=MAX_BODY_BYTES)
 
 Name = Annotated[str, Meta(pattern=r"^[!-~]{1,64}\Z", description="1 to 64 visible ASCII characters")]
+OrderId = Annotated[str, Meta(pattern=r"^[!-.0-~]{1,64}\Z", description="1 to 64 visible ASCII characters but /")]
 CardNo = Annotated[str, Meta(pattern=r"^[0-9]{10,20}\Z", description="10 to 20 digits")]
 Amount = Annotated[int, Meta(ge=0, le=MAX_FEN, description="an amount in fen")]
 HolderType = Annotated[str, Meta(pattern=r"^0[1-5]\Z", description="01 to 05")]
@@ -44,7 +45,7 @@ class WalletOrderMessage(Message):
     """`POST /order`. `deposit`, `fee` and `cardType` are ours; others may leave them out."""
 
     business: Business = spelt("businessType")
-    server_order_id: Name = spelt("serverOrderId")
+    server_order_id: OrderId = spelt("serverOrderId")
     issuer_id: Name = spelt("issuerId")
     device_id: Name = spelt("deviceId")
     card_no: CardNo | None = spelt("logicalCardNumber", None)
