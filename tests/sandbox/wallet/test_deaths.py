@@ -197,14 +197,33 @@ async def nothing_runs(story: Story, number: str) -> None:
 
 
 async def clear(rider, business: str, number: str) -> None:
-    """What an opening that was given up may have left in the element is not shown, and removed by the next one."""
+    """What an opening that was given up may have left in the element is not shown, and removed by the next one.
+
+    Where the card was in use already, only its first top-up could be withdrawn; then the next opening is refused.
+    """
     if business == "OPEN":
         rider.wallet.tokens["t"] = (rider.section["issuer_id"], rider.device)
         with pytest.raises(WalletRefused, match="1010210302"):
             await rider.wallet.add_transit_card("t", number)
-        await rider.open()
+        assert await no_card_shown(rider)
+        refusal = await refusal_of(rider.open())
+        assert not refusal or "card_exists" in refusal
+        assert not await no_card_shown(rider)
         await rider.delete()
     await rider.books()
+
+
+async def refusal_of(call) -> str:
+    try:
+        await call
+    except WalletRefused as refused:
+        return str(refused)
+    return ""
+
+
+async def no_card_shown(rider) -> bool:
+    (device,) = await rider.wallet.get_card_metadata_in_device(rider.phone.type)
+    return device.card_metadata[0].logical_card_number is None
 
 
 # --- other phones -----------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from tongka.sandbox.wallet.phone import DeviceType, Phone
 TOKEN_BYTES = 32
 """64 characters in hex."""
 DONE = "done"
+CARD_EXISTS = "card_exists"
+"""The server's reason: the element holds a card that is in use."""
 
 NOT_INSTALLED, NOT_READY, WATCH_GONE, TOO_OLD = 1010200002, 1010200003, 1010200006, 1010200008
 CHIP_FULL, NETWORK, INTERNAL, NOT_THE_OWNER = 1010200009, 1010200010, 1010200013, 1010200014
@@ -242,7 +244,7 @@ class TransitCardClient:
             raise error(business.unknown, notice)
         self.unfinished.pop(server_order_id, None)
         if state != DONE:
-            self._given_up(business, known)
+            self._given_up(business, known, notice)
             raise error(business.not_confirmed, notice)
 
     async def _run(self, business: Business, session_id: str, device: Phone) -> str:
@@ -255,9 +257,14 @@ class TransitCardClient:
             raise error(business.unknown if ended.executed else business.not_confirmed, str(refused)) from refused
         return ended.notice
 
-    def _given_up(self, business: Business, known: KnownOrder) -> None:
-        """A card that was to be added is none, even where it already stands in the element."""
-        if business is ADD and known.card:
+    def _given_up(self, business: Business, known: KnownOrder, notice: str) -> None:
+        """A card that was to be added is none, even where it already stands in the element.
+
+        Unless it is in use after all, as where only its first top-up was withdrawn: the next addition is told so.
+        """
+        if business is ADD and notice.endswith(CARD_EXISTS):
+            self.void.clear()
+        elif business is ADD and known.card:
             self.void.add(known.card)
 
     def _device_with(self, business: Business, number: str, device_id: str) -> Phone:
