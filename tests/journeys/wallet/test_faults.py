@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from tongka.card.apdu import Response
+from tongka.errors import CardGone
 from tongka.journeys.wallet import session as sessions
 from tongka.journeys.wallet.session import Report
 from tongka.partners.huawei.messages import write_order
+from tongka.sandbox.element.image import Instance
 
 AID = bytes.fromhex("A000000632010105")
 
@@ -98,4 +101,37 @@ async def test_a_topup_above_the_wallets_maximum_is_refused_and_refundable(world
     assert (await phone.withdraw("T1")).status_code == 200
     await phones.refunds()
     assert world.bank.refunded
+    await world.books()
+
+
+class OddElement:
+    """An element that tells GET STATUS in its own way, and SELECT's answers not at all (as some agents do)."""
+
+    def __init__(self, inner, status_answer: Response) -> None:
+        self.inner, self.status_answer = inner, status_answer
+
+    def __getattr__(self, name: str):
+        return getattr(self.inner, name)
+
+    def transmit(self, apdu: bytes) -> Response:
+        answer = self.inner.transmit(apdu)
+        if apdu[1] == 0xF2:
+            return self.status_answer
+        if apdu[1] == 0xA4 and answer.ok:
+            raise CardGone("the agent keeps it to itself")
+        return answer
+
+
+@pytest.mark.parametrize("sw", [0x6A82, 0x6A88, 0x6D00, 0x9000])
+@pytest.mark.parametrize("data", [b"", b"\x08\xa0\x00\x00"])
+async def test_an_element_with_its_own_way_of_telling_its_status_is_served(world, phones, sw, data):
+    phone = await phones.new()
+    chip = phone.element
+    chip.image = chip.image.with_instance(AID, Instance(module=AID))  # what a broken-off opening left
+    phone.element = OddElement(chip, Response(data, sw))
+    assert await phone.do("OPEN", "O1", amount=500) == "done"
+    assert chip.image.instances[AID].purse.balance_fen == 500
+    phone.element = chip
+    assert await phone.do("DELETE", "D1") == "done"
+    assert AID not in chip.image.instances
     await world.books()

@@ -4,14 +4,15 @@ The session's keys are made by the HSM, and kept only as the sealed part of the 
 the element loses its power; then a command is refused, and the script opens another.
 """
 
+from enum import Enum, auto
+
 from tongka.card import global_platform as gp
 from tongka.card.apdu import Command, StatusWord
 from tongka.card.secure_channel import Channel, initialize_update
 from tongka.card.secure_channel.protocol import CHALLENGE_LEN
+from tongka.errors import CardError, Malformed
 from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
 from tongka.keys import ElementKeys
-
-NOTHING_OR_SOMETHING = frozenset({StatusWord.OK, gp.Answer.REFERENCE_NOT_FOUND})
 
 
 def element_keys(run: Run) -> ElementKeys:
@@ -43,15 +44,35 @@ async def opened(run: Run, heard: Heard) -> Said:
     return run.send(program.after, authenticate, look, wrapped=(authenticate, wrapped))
 
 
-def stands(heard: Heard) -> bool:
-    """Whether EXTERNAL AUTHENTICATE was accepted and the look answered."""
-    return heard.status(0) == StatusWord.OK and heard.status(1) in NOTHING_OR_SOMETHING
+class Presence(Enum):
+    """Whether an instance is in the element, as GET STATUS told; elements differ in how they say no."""
+
+    THERE = auto()
+    ABSENT = auto()
+    NOT_TOLD = auto()
 
 
-def instances(heard: Heard) -> frozenset[bytes]:
-    """The applications that GET STATUS told of."""
+ABSENT = frozenset({gp.Answer.REFERENCE_NOT_FOUND, gp.Answer.NOT_FOUND})
+"""What elements answer where there is no such instance."""
+
+
+def presence(run: Run, heard: Heard) -> Presence:
+    """Read the answers to EXTERNAL AUTHENTICATE and GET STATUS.
+
+    Raises:
+        LookAgain: the channel does not stand, or the answer was lost.
+
+    """
     told = heard[1]
-    return frozenset(one.aid for one in gp.read_status(told.data)) if told and told.ok else frozenset()
+    if heard.status(0) != StatusWord.OK or told is None:
+        raise LookAgain
+    if told.sw in ABSENT:
+        return Presence.ABSENT
+    try:
+        found = {one.aid for one in gp.read_status(told.require())}
+    except (CardError, Malformed):
+        return Presence.NOT_TOLD
+    return Presence.THERE if run.card.profile.aid in found else Presence.ABSENT
 
 
 def send(run: Run, phase: str, *sent: Command) -> Said:

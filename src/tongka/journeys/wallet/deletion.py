@@ -19,6 +19,7 @@ from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet import channel
 from tongka.journeys.wallet.calls import TERMINAL
+from tongka.journeys.wallet.channel import Presence
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.orders import Event, Kind
 from tongka.store import orders, wallet
@@ -98,15 +99,13 @@ async def debited(run: Run, heard: Heard) -> Said:
 async def remove(run: Run, heard: Heard) -> Said:
     """DELETE the instance, where it still is."""
     card = run.card
-    if not channel.stands(heard):
-        raise LookAgain
-    if card.profile.aid not in channel.instances(heard):
+    if channel.presence(run, heard) is Presence.ABSENT:
         return await _gone(run)
     return channel.send(run, "delete.removed", gp.delete(card.profile.aid))
 
 
 async def removed(run: Run, heard: Heard) -> Said:
-    if not heard.all_ok and heard.status(0) != gp.Answer.REFERENCE_NOT_FOUND:
+    if not heard.all_ok and heard.status(0) not in channel.ABSENT:
         raise LookAgain
     return await _gone(run)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tongka.card import global_platform as gp
 from tongka.journeys.wallet import channel
+from tongka.journeys.wallet.channel import Presence
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import wallet
 from tongka.store.orders import Order
@@ -15,10 +16,8 @@ async def start(run: Run, _: Mapping[str, Order]) -> Said:
 
 
 async def set_status(run: Run, heard: Heard) -> Said:
-    if not channel.stands(heard):
-        raise LookAgain
     aid = run.card.profile.aid
-    if aid not in channel.instances(heard):
+    if channel.presence(run, heard) is Presence.ABSENT:
         return run.end(Standing.FAILED, CARD_NOT_THERE)
     return channel.send(run, "lock.was_set", gp.set_status(aid, locked=run.order.business is Business.LOCK))
 

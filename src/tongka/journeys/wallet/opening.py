@@ -15,6 +15,7 @@ from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, topup
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.wallet import channel, load, personal
+from tongka.journeys.wallet.channel import Presence
 from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
 from tongka.ledger import Account
 from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Leg, State
@@ -63,12 +64,10 @@ async def _is_live(run: Run, card: KnownCard, found: File15) -> bool:
 
 async def install(run: Run, heard: Heard) -> Said:
     """Remove what a broken-off opening left, then install."""
-    if not channel.stands(heard):
-        raise LookAgain
     aid = run.card.profile.aid
     steps = [gp.Install(PACKAGE, MODULE, aid).command, gp.install_for_personalization(aid)]
-    if aid in channel.instances(heard):
-        return channel.send(run, "open.installed", gp.delete(aid), *steps)
+    if channel.presence(run, heard) is not Presence.ABSENT or run.program.refused:
+        steps.insert(0, gp.delete(aid))
     return channel.send(run, "open.installed", *steps)
 
 
@@ -78,6 +77,7 @@ async def installed(run: Run, heard: Heard) -> Said:
     if install_sw == gp.Answer.NO_MEMORY:
         return run.end(Standing.FAILED, CHIP_FULL)
     if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
+        run.program.refused = True
         raise LookAgain
     card = run.card
     stores = await personal.store_data(run, card)

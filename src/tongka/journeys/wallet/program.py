@@ -43,6 +43,7 @@ class Program(msgspec.Struct, omit_defaults=True):
         order_no: the order that card management is at.
         looks: how often the script has begun.
         done: what an update has written.
+        refused: an INSTALL was; something of that name may be there.
         ended: the latest order told the agent to stop.
 
     """
@@ -57,6 +58,7 @@ class Program(msgspec.Struct, omit_defaults=True):
     order_no: str = ""
     looks: int = 0
     done: tuple[int, ...] = ()
+    refused: bool = False
     ended: bool = False
 
 
