@@ -8,6 +8,8 @@ import pytest
 from tongka.crypto import sm2
 from tongka.journeys.wallet import session as sessions
 from tongka.payments import Answer
+from tongka.store import parties
+from tongka.store.parties import Party
 
 OPEN = {"businessType": "OPEN", "serverOrderId": "S1", "issuerId": "90000001", "amount": 100}
 
@@ -240,3 +242,27 @@ async def test_old_sessions_are_forgotten_and_young_ones_are_not(world, phones):
     assert await sessions.forget(world.system) == 0
     world.pass_time(days=31)
     assert await sessions.forget(world.system) == len(phone.orders)
+
+
+async def test_only_who_opened_a_card_updates_locks_and_deletes_it(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "S1")
+    key = sm2.generate()
+    other = Party("institution", "90000002", public_key=sm2.public_key(key).compressed.hex().upper())
+    await parties.save(world.database, other)
+    await world.system.parties.refresh()
+    phone.institution, phone.key = "90000002", key
+    for business in ("UPDATE", "DELETE", "LOCK", "UNLOCK"):
+        answer = await phone.order(business, business)
+        assert (answer.status_code, answer.json()["error"]) == (403, "not_yours")
+    assert await phone.do("TOPUP", "T1", amount=100) == "done"
+    assert (await phone.http.get("/wallet/order/S1", headers={"X-Institution": "90000002"})).status_code == 404
+
+
+async def test_an_expired_card_is_renewed_by_an_update(world, phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "S1")
+    world.pass_time(days=365 * 11)
+    assert (await phone.order("TOPUP", "T1", amount=100)).status_code == 422
+    assert await phone.do("UPDATE", "U1") == "done"
+    assert await phone.do("TOPUP", "T1", amount=100) == "done"

@@ -20,6 +20,7 @@ from tongka.journeys.wallet.refusals import (
     NotInDevice,
     NotPaid,
     NotWithdrawable,
+    NotYours,
     OrderDiffers,
     WalletOrderUnknown,
 )
@@ -72,7 +73,7 @@ async def submit(system: System, institution: str, ask: Ask) -> WalletOrder:
     """Take an order; the same one again is the one that was taken.
 
     Raises:
-        OrderDiffers, NotPaid, IssuerUnknown, DeviceUnknown, NotInDevice, and what a top-up is refused with.
+        OrderDiffers, NotPaid, NotYours, IssuerUnknown, DeviceUnknown, NotInDevice, and what a top-up is refused with.
 
     """
     known = await wallet.by_server_order(system.database, institution, ask.server_order_id)
@@ -134,6 +135,8 @@ async def _accept(system: System, institution: str, ask: Ask) -> WalletOrder:
     if ask.business is Business.OPEN:
         return await _open(call, ask, order, profile_named(numbers.profile))
     held = await _card_in_device(system, ask)
+    if ask.business is not Business.TOPUP and held.institution != institution:
+        raise NotYours(f"card {held.card_no} was opened by another institution, which alone may do that")
     order = replace(order, card_no=held.card_no)
     if ask.business is Business.TOPUP:
         order = replace(order, load_no=await _top_up(system, order, ask))

@@ -55,3 +55,9 @@ class NotWithdrawable(Refused):
     """The order may have reached the card; it can be withdrawn when the card has said that it did not."""
 
     code = "not_withdrawable"
+
+
+class NotYours(Refused):
+    """Only the institution that opened a card may update, lock or delete it; anybody may top it up."""
+
+    code = "not_yours"

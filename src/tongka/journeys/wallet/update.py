@@ -14,6 +14,7 @@ from tongka.card.reading import CardReading
 from tongka.days import business_date
 from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, sale
+from tongka.journeys.refusals import CardStateWrong
 from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
 from tongka.store import cards
 from tongka.store.orders import Order
@@ -26,12 +27,15 @@ CHALLENGE = 3
 
 
 async def start(run: Run, _: Mapping[str, Order]) -> Said:
+    """Also of a card that has expired: its dates are what an update renews."""
+    row = run.card.row
+    if row.status != looks.NORMAL or not row.enabled:
+        raise CardStateWrong(f"card {row.card_no} has status {row.status}, sold: {row.enabled}")
     return _read(run)
 
 
 def _read(run: Run) -> Said:
     card = run.card
-    looks.require_usable(card, run.call, sold=True)
     return run.send(
         "update.read",
         commands.select_purse(card.profile.aid),

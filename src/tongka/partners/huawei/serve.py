@@ -1,8 +1,8 @@
 """IF4 and IF5 as served: orders that are signed over their raw bytes, and sessions that authenticate by their id.
 
 Refusals are HTTP statuses with a JSON body {error, message}: 400 malformed, 401 institution or signature, 402 not paid,
-404 unknown, 406 nothing in common, 409 other contents or not now, 413 over 64 KiB, 422 refused by a rule of the cards,
-503 try again.
+403 another institution's card, 404 unknown, 406 nothing in common, 409 other contents or not now, 413 over 64 KiB, 422
+refused by a rule of the cards, 503 try again.
 """
 
 import re
@@ -25,6 +25,7 @@ from tongka.journeys.wallet.refusals import (
     NotInDevice,
     NotPaid,
     NotWithdrawable,
+    NotYours,
     OrderDiffers,
     SessionUnknown,
     WalletOrderUnknown,
@@ -51,6 +52,7 @@ STATUS: tuple[tuple[type[TongkaError], int], ...] = (
     (DeviceUnknown, 404),
     (NotInDevice, 404),
     (NoCommonGround, 406),
+    (NotYours, 403),
     (OrderDiffers, 409),
     (NotWithdrawable, 409),
     (Failed, 503),
