@@ -1,13 +1,16 @@
 """The web application: one line for each partner, the console, the sandbox's controls, and the health check."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tongka.app import serve as app
 from tongka.console import pages
@@ -20,6 +23,8 @@ from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
 from tongka.sandbox import controls, ride_codes, trips
 from tongka.system import System
+
+SLASHES = re.compile("/+")
 
 
 def build_app(system: System) -> Starlette:
@@ -35,7 +40,20 @@ def build_app(system: System) -> Starlette:
             with suppress(asyncio.CancelledError):
                 await fresh
 
-    return Starlette(routes=_routes(system), lifespan=lifespan)
+    return Starlette(routes=_routes(system), lifespan=lifespan, middleware=[Middleware(AsPrinted)])
+
+
+class AsPrinted:
+    """Some paths are printed with a slash too many (Huzhou 2.2, 4.13); what is posted there arrives all the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope.get("method") == "POST" and (path.endswith("/") or "//" in path):
+            scope = {**scope, "path": SLASHES.sub("/", path).rstrip("/")}
+        await self._app(scope, receive, send)
 
 
 def _routes(system: System) -> list[BaseRoute]:

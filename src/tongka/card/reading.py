@@ -20,6 +20,8 @@ LOG_READS = tuple(f"IDX_{number:04d}" for number in range(7, 17))
 
 L = TypeVar("L", bound=Layout)
 
+BALANCE_LEN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class CardReading:
@@ -87,7 +89,7 @@ def understand(script: Script) -> CardReading:
 
     Raises:
         Malformed: a READ RECORD with an undefined P2.
-        CardError: an INIT FOR LOAD's answer has another length.
+        CardError: an INIT FOR LOAD's or a GET BALANCE's answer has another length.
 
     """
     reading = CardReading()
@@ -111,7 +113,14 @@ def _with(reading: CardReading, command: Command, data: bytes) -> CardReading:
 
 
 def _balance(data: bytes) -> int:
-    """Four bytes whose top bit is not part of the amount."""
+    """Four bytes whose top bit is not part of the amount.
+
+    Raises:
+        CardError: another length.
+
+    """
+    if len(data) != BALANCE_LEN:
+        raise CardError(f"GET BALANCE answers {BALANCE_LEN} bytes, not {len(data)}")
     return int.from_bytes(data, "big") & 0x7FFFFFFF
 
 

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from tongka.card.apdu import describe
+from tongka.card.commands import CommandKind
 from tongka.card.reading import CardReading, understand
 from tongka.card.script import Script
 from tongka.errors import CardError
 from tongka.journeys import looks
 from tongka.journeys.call import Call
 from tongka.journeys.looks import NORMAL, KnownCard
+from tongka.journeys.refusals import CardReportedError
 
 EXPIRED = "04"
 
@@ -24,6 +27,9 @@ class CardFacts:
 
 async def query(call: Call, script: Script) -> bytes:
     """Understand the answers; file 15 and the balance are enough."""
+    selected = looks.answer_to(script, CommandKind.SELECT)
+    if selected and not selected.ok:
+        raise CardReportedError(f"SELECT answered {describe(selected.sw)}")
     reading = understand(script)
     if reading.balance is None and reading.init is None:
         looks.require_all_ok(script)

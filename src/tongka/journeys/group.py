@@ -12,7 +12,7 @@ from tongka.journeys import passwords
 from tongka.journeys.allotments import Line, Mistake
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import AllotmentExceeded, NotUnlocked, PasswordTooWeak
-from tongka.journeys.supply import Load, load_card
+from tongka.journeys.supply import Load, is_rewrite, load_card
 from tongka.store import group_cards
 from tongka.store.group_cards import Allotment, Batch, GroupCard
 from tongka.store.stamp import Stamp
@@ -29,13 +29,16 @@ async def verify(call: Call, domain: str, card_no: str, password: str) -> bytes:
 
 
 async def supply(call: Call, domain: str, load: Load) -> bytes:
-    """Draw on an unlocked card."""
-    until = await group_cards.unlocked_until(call.system.database, load.card_no, domain)
+    """Draw on an unlocked card; a rewrite draws nothing, and needs no password."""
+    locked = NotUnlocked("verify the group card's password first; that counts for ten minutes")
     card = await group_cards.find(call.system.database, load.card_no)
-    if card is None or until is None or until < call.at:
-        raise NotUnlocked("verify the group card's password first; that counts for ten minutes")
-    paid = replace(load.funding, account=card.account)
-    return await load_card(call, replace(load, funding=paid, short=AllotmentExceeded))
+    if card is None:
+        raise locked
+    load = replace(load, funding=replace(load.funding, account=card.account), short=AllotmentExceeded)
+    until = await group_cards.unlocked_until(call.system.database, load.card_no, domain)
+    if (until is None or until < call.at) and not await is_rewrite(call, load):
+        raise locked
+    return await load_card(call, load)
 
 
 async def change_password(call: Call, domain: str, card_no: str, old: str, new: str) -> bytes:

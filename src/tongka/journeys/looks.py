@@ -19,6 +19,7 @@ from tongka.journeys.refusals import (
     CardStateWrong,
     OrderNotFound,
     OrderWithdrawn,
+    RepeatedPayment,
     TooManyWrongMacs,
     WrongCard,
 )
@@ -145,6 +146,12 @@ def require_alive(order: Order) -> None:
 def require_amount(order: Order, amount_fen: int) -> None:
     if order.amount_fen != amount_fen:
         raise AmountDiffers(f"the order's amount is {order.amount_fen} fen, not {amount_fen}")
+
+
+def require_payment(call: Call, order: Order, payment_order: str) -> None:
+    """Refuse a payment of the caller's that is not his order's; another institution's card may be at hand."""
+    if payment_order and order.institution == call.actor and payment_order != order.payment_order:
+        raise RepeatedPayment(f"order {order.order_no} was not paid by {payment_order}")
 
 
 def answer_to(script: Script, kind: CommandKind) -> Response | None:

@@ -17,11 +17,13 @@ from tongka.journeys import counter, looks, topup
 from tongka.journeys.call import Call, Verdict
 from tongka.journeys.debit import payout, verify_debit
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.refusals import CardReportedError, NotCharged, OrderWithdrawn, StaleScript
+from tongka.journeys.refusals import CardReportedError, OrderWithdrawn, StaleScript
 from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Event, Kind, MoveForbidden, State
 from tongka.store.orders import Order
 
 PROOF_LEN = 8
+CONCLUDED = {State.FAILED: Verdict.NOT_CREDITED, **dict.fromkeys(DONE, Verdict.CREDITED)}
+"""What is known already is told again."""
 PROOFS = {
     Kind.RETURN: TransactionType.EP_PURCHASE,
     Kind.TOPUP: TransactionType.EP_LOAD,
@@ -32,8 +34,8 @@ PROOFS = {
 async def request(call: Call, card_no: str, order_no: str, amount_fen: int) -> bytes:
     """Issue a fresh challenge and its script; an earlier script becomes stale."""
     order = await _manageable(call, card_no, order_no, amount_fen)
-    if order.state in DONE:
-        return await call.answer(call.outcome(order=order, verdict=Verdict.CREDITED), "manage")
+    if order.state in CONCLUDED:
+        return await call.answer(call.outcome(order=order, verdict=CONCLUDED[order.state]), "manage")
     card = await looks.known_card(call, card_no)
     challenge = call.system.random(TERMINAL_LEN)
     changed = call.outcome(order=order, commands=script(card, order, challenge))
@@ -54,12 +56,14 @@ def script(card: KnownCard, order: Order, challenge: bytes) -> tuple[Command, ..
 async def confirm(call: Call, card_no: str, order_no: str, amount_fen: int, ran: Callable[[], Script]) -> bytes:
     """Decide by the card's answers: credited, not credited, or for a clerk."""
     order = await _manageable(call, card_no, order_no, amount_fen)
-    if order.state in DONE:
-        return await call.answer(call.outcome(order=order, verdict=Verdict.CREDITED), "manage again")
+    if order.state in CONCLUDED:
+        return await call.answer(call.outcome(order=order, verdict=CONCLUDED[order.state]), "manage again")
     card = await looks.known_card(call, card_no)
     answers = ran()
     reading = looks.read_same_card(answers, card)
-    if reading.init is None:
+    if reading.init is None:  # a counter at its end, say; the proof of the last transaction is as good without
+        if await _is_proved(call, card, order, answers):
+            return await _proved(call, card, order)
         raise _no_init(answers)
     if order.challenge is None or reading.init.terminal != order.challenge:
         raise StaleScript("the answers belong to another script; run the latest one")
@@ -73,11 +77,9 @@ async def _manageable(call: Call, card_no: str, order_no: str, amount_fen: int) 
     looks.require_amount(order, amount_fen)
     if order.state in WITHDRAWN:
         raise OrderWithdrawn(f"order {order_no} was cancelled")
-    if order.state is State.FAILED:
-        raise NotCharged(f"order {order_no} is not on the card; top up again or refund")
     if order.state is State.AUTHORISING:
         raise Busy(f"order {order_no} is being authorised; ask again")
-    if order.state not in (*MANAGEABLE, *DONE):
+    if order.state not in (*MANAGEABLE, *CONCLUDED):
         raise MoveForbidden(f"order {order_no} has no command under way; there is nothing to manage")
     return order
 
@@ -99,10 +101,7 @@ async def _verify_challenge(call: Call, card: KnownCard, init: LoadInit) -> None
 
 async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fresh: LoadInit) -> bytes:
     if await _is_proved(call, card, order, answers):
-        parts = payout(card.row.deposit_fen, order) if order.kind is Kind.RETURN else {}
-        changes = {"challenge": None, "closed_by": "tac"}
-        outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
-        return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **parts)
+        return await _proved(call, card, order)
     if _is_untouched(order, fresh):
         return await _conclude(call, order, Event.MANAGED_NOT_CREDITED, Verdict.NOT_CREDITED, pin_atc=None)
     if counter.overtaken(order, fresh) and not call.system.settings.city.shared_load_keys:
@@ -110,6 +109,14 @@ async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fr
         outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
         return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **counter.payout(order))
     return await _conclude(call, order, Event.MANAGED_UNDECIDED, Verdict.CLERK, evidence=_log(answers))
+
+
+async def _proved(call: Call, card: KnownCard, order: Order) -> bytes:
+    """E+."""
+    parts = payout(card.row.deposit_fen, order) if order.kind is Kind.RETURN else {}
+    changes = {"challenge": None, "closed_by": "tac"}
+    outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
+    return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **parts)
 
 
 def _log(answers: Script) -> bytes:

@@ -48,6 +48,8 @@ class Return:
 async def apply(call: Call, ask: Return, script: Callable[[], Script]) -> bytes:
     """A good card: answer the DEBIT of its whole balance. A bad card: note the claim."""
     card = await looks.known_card(call, ask.card_no)
+    if ask.return_type == BAD and (claimed := await _claimed(call, ask)):
+        return await call.answer(call.outcome(order=claimed, detail=claimed.amount_fen), "return again")
     looks.require_usable(card, call, sold=True)
     if ask.return_type == BAD:
         return await _claim(call, card, ask)
@@ -114,6 +116,12 @@ def _is_of(order: Order, init: PurchaseInit) -> bool:
 def _new(call: Call, ask: Return, amount_fen: int) -> Order:
     order = new_order(call, Kind.RETURN, ask.card_no, amount_fen, ask.payment_method, customer=ask.customer)
     return replace(order, reference=order.order_no, return_type=ask.return_type)
+
+
+async def _claimed(call: Call, ask: Return) -> Order | None:
+    """The caller's claim for this card that is waiting already: its answer may have been lost."""
+    known = await orders.unfinished(call.system.database, ask.card_no, Kind.RETURN)
+    return known if known and (known.institution, known.return_type) == (call.actor, BAD) else None
 
 
 async def _claim(call: Call, card: KnownCard, ask: Return) -> bytes:

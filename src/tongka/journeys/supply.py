@@ -109,6 +109,12 @@ async def _opened(call: Call, card: KnownCard, load: Load, other: Order | None) 
     return order
 
 
+async def is_rewrite(call: Call, load: Load) -> bool:
+    """Whether a message writes again what was drawn before and may be on its way to the card."""
+    standing = await orders.standing(call.system.database, load.card_no, call.actor)
+    return any(each.state in OPEN and _is_same(call, each, load) for each in standing)
+
+
 def _is_same(call: Call, order: Order, load: Load) -> bool:
     """Whether a message asks again for an order.
 

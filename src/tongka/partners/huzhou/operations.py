@@ -7,7 +7,8 @@ import msgspec
 
 from tongka.card import appendix_c, commands
 from tongka.card.script import Script
-from tongka.journeys import card_info, management, refund, return_card, sale, topup
+from tongka.errors import Malformed
+from tongka.journeys import card_info, looks, management, refund, return_card, sale, topup
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import PaymentMethodUnknown
 from tongka.partners.huzhou import messages as m
@@ -19,6 +20,7 @@ SELF_SERVICE = frozenset({"51", "52"})
 """Channels of machines, whose orders are of type 50; all others are 40 (appendices E and F)."""
 
 TOPUP_TYPE, MACHINE_TYPE = "40", "50"
+REAL_NAME = "Y"
 
 
 def _method(code: str) -> str:
@@ -56,23 +58,37 @@ async def _cancel(call: Call, message: m.ChargeOrderCancel) -> bytes:
     return await refund.cancel(call, message.card_no, message.order_no or "")
 
 
+def _require_payment(call: Call, message: m.OrderCharge) -> None:
+    """`paytype` is one of the list; `payorderno`, where it is told again, is the order's."""
+    _method(message.payment_method)
+    order = call.sight.order if call.sight else None
+    if order and order.order_no == message.order_no:
+        looks.require_payment(call, order, message.payment_order or "")
+
+
 async def _charge(call: Call, message: m.CardChargeRequest) -> bytes:
+    _require_payment(call, message)
     return await topup.authorise(call, message.card_no, message.order_no, message.amount, message.script)
 
 
 async def _charge_confirm(call: Call, message: m.CardChargeConfirm) -> bytes:
+    _require_payment(call, message)
     return await topup.confirm(call, message.card_no, message.order_no, message.amount, message.script)
 
 
 async def _manage(call: Call, message: m.ChargeOrderManageRequest) -> bytes:
+    _require_payment(call, message)
     return await management.request(call, message.card_no, message.order_no, message.amount)
 
 
 async def _manage_confirm(call: Call, message: m.ChargeOrderManageConfirm) -> bytes:
+    _require_payment(call, message)
     return await management.confirm(call, message.card_no, message.order_no, message.amount, message.script)
 
 
 async def _sale(call: Call, message: m.CardSaleRequest) -> bytes:
+    if message.real_name == REAL_NAME and message.customer is None:
+        raise Malformed("custinfo", f"is required where realnameflag is {REAL_NAME}")
     ask = sale.Sale(
         card_no=message.card_no,
         payment_method=_method(message.payment_method),
