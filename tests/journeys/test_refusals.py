@@ -177,5 +177,37 @@ async def test_amounts_are_ascii_digits_above_zero(front, world, amount):
     assert (answer["result"], "txnamt" in answer["resultdesc"]) == ("999999", True), answer
 
 
+async def test_a_balance_of_another_length_is_no_balance(front, world):
+    card = await world.card()
+    commands = ("00A4040008A000000632010105", "00B0950000", "805C000204")
+    answers = [card.transmit(bytes.fromhex(one)).hex for one in commands]
+    for balance in ("9000", "00009000", "0000000000009000"):
+        script = {"apdunum": "3", "apdulist": ",".join(commands), "apduresp": ",".join([*answers[:2], balance])}
+        assert (await front.ask("cardInfoQuery", script))["result"] == "000027", balance
+
+
+async def test_a_locked_application_is_not_shown_as_a_good_card(front, world):
+    card = await world.card()
+    commands = ("00A4040008A000000632010105", "00B0950000", "805C000204")
+    answers = [card.transmit(bytes.fromhex(one)).hex for one in commands]
+    script = {"apdunum": "3", "apdulist": ",".join(commands), "apduresp": ",".join(["9303", *answers[1:]])}
+    assert (await front.ask("cardInfoQuery", script))["result"] == "000027"
+
+
+async def test_a_real_name_sale_names_its_customer(front, world):
+    card = await world.card(enabled=False, balance_fen=0)
+    sale = {"cardno": card.image.card_no, "apdunum": "0", "apdulist": "", "realnameflag": "Y", "paytype": "01"}
+    answer = await front.ask("cardSaleRequest", sale)
+    assert (answer["result"], "custinfo" in answer["resultdesc"]) == ("999999", True)
+
+
+async def test_a_charge_names_its_own_payment(front, world):
+    card = await world.card()
+    created = (await front.ask(CREATE, an_order(card)))["data"]
+    order = an_order(card) | {"orderno": created["orderno"], "apdunum": "1", "apdulist": "00", "apduresp": "9000"}
+    assert (await front.ask("cardChargeRequest", order | {"payorderno": "pay-of-another"}))["result"] == "000090"
+    assert (await front.ask("cardChargeRequest", order | {"paytype": "99"}))["result"] == "000157"
+
+
 async def audited(world, action: str) -> int:
     return await world.database.read_value("SELECT count(*) FROM audit WHERE action = $1", action)

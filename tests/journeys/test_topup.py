@@ -1,8 +1,12 @@
 """Top-ups as stories: the five flows of chapter 3, and every way in which they break."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
-from tongka.card.commands import CommandKind
+from tongka.card.apdu import Response
+from tongka.card.commands import CommandKind, classify
 from tongka.journeys import refund, sweep
 from tongka.partners.huzhou import messages as m
 from tongka.partners.huzhou.client import CardFrontRefused, Order, Outcome, TopUpInterrupted
@@ -198,3 +202,38 @@ async def test_the_query_lists_the_cards_orders(world):
     )
     assert (page.total, page.pages, len(page.orders)) == (3, 2, 2)
     assert {order.state for order in page.orders} == {"5"}
+
+
+async def test_a_proof_decides_also_where_the_card_can_begin_no_load_any_more(world):
+    """E+ needs no INIT: the counter may have come to its end (9402)."""
+    card = await world.card()
+    card.switch.arm(AFTER, kind=CommandKind.CREDIT_FOR_LOAD)
+    with pytest.raises(TopUpInterrupted) as broken:
+        await world.client.top_up(card, 1_000, "pay-end")
+    card.power_on()
+    at_its_end = ResponseTo(card, CommandKind.INIT_FOR_LOAD, bytes.fromhex("9402"))
+    assert await world.client.recover(at_its_end, broken.value.order) is Outcome.CREDITED
+    assert await state_of(world, broken.value.order) == "8"
+    await world.books()
+
+
+async def test_what_card_management_found_is_told_again(world):
+    card = await world.card()
+    card.switch.arm(BEFORE, kind=CommandKind.CREDIT_FOR_LOAD)
+    with pytest.raises(TopUpInterrupted) as broken:
+        await world.client.top_up(card, 1_000, "pay-told")
+    card.power_on()
+    for _ in range(2):
+        assert await world.client.recover(card, broken.value.order) is Outcome.NOT_CREDITED
+
+
+@dataclass
+class ResponseTo:
+    """A card that answers one kind of command in its own way."""
+
+    card: Any
+    kind: CommandKind
+    raw: bytes
+
+    def transmit(self, apdu: bytes) -> Response:
+        return Response.parse(self.raw) if classify(apdu) is self.kind else self.card.transmit(apdu)

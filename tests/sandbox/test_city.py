@@ -200,6 +200,18 @@ def test_a_taken_port_is_refused_by_name(running, tmp_path):
     assert "web.port" in done.stderr
 
 
+def test_a_folder_that_is_none_is_refused_by_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "tongka", "sandbox", "--dir", str(tmp_path / "file"), "--port", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "--dir" in done.stderr) == (2, True)
+
+
 def test_the_demo_walks_through_and_ends_well_also_when_it_is_repeated(tmp_path):
     for _ in range(2):
         done = subprocess.run(

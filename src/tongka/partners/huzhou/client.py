@@ -124,6 +124,8 @@ class CardFront(Calls):
         except CardFrontRefused as refusal:
             if refusal.result in (ALREADY_CHARGED, Outcome.CREDITED):
                 return Outcome.CREDITED
+            if refusal.result == Outcome.NOT_CREDITED:
+                return Outcome.NOT_CREDITED
             raise
         script = commands_of(given.commands)
         ran = _script(script, await run(card, script))
