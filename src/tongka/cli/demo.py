@@ -15,14 +15,21 @@ from typing import Annotated, Any
 import typer
 
 from tongka.cli.common import ERROR, complain, console
-from tongka.cli.tour import cards, rides
+from tongka.cli.tour import cards, phones, rides
 from tongka.cli.tour.books import books
 from tongka.cli.tour.onecard import onecard
 from tongka.cli.tour.stage import Show, Stage, TourFailed, telling
 from tongka.errors import TongkaError
 from tongka.sandbox.city import DISCOVERY
 
-CHAPTERS: tuple[Callable[[Stage], Awaitable[None]], ...] = (cards.sell, cards.tear, cards.refund, onecard, rides.ride)
+CHAPTERS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
+    cards.sell,
+    cards.tear,
+    cards.refund,
+    onecard,
+    rides.ride,
+    phones.phone,
+)
 
 START_S = 90
 END_S = 30

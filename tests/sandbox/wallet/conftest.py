@@ -14,7 +14,7 @@ from tongka.crypto import sm2
 from tongka.sandbox.discovery import document
 from tongka.sandbox.running import running_city
 from tongka.sandbox.wallet.client import TransitCardClient
-from tongka.sandbox.wallet.desk import SignedDesk
+from tongka.sandbox.wallet.desk import HttpDesk
 from tongka.sandbox.wallet.phone import Phone
 from tongka.store import ledger
 from tongka.store.ledger_checks import check
@@ -129,7 +129,7 @@ async def make_rider(city, section):
         rider.wallet = TransitCardClient(
             http=http,
             seram_url=section["seram_url"],
-            desk=SignedDesk(http, section["order_url"], section["issuer_id"], key),
+            desk=HttpDesk(http, section["order_url"], section["issuer_id"], key),
             issuers={section["issuer_id"]: AID},
             devices=[phone],
             random=secrets.token_bytes,

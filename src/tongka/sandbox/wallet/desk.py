@@ -35,18 +35,23 @@ class OrderDesk(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SignedDesk:
-    """Asks over HTTP, as `GET order_url/{serverOrderId}`, signed like an order: SM3withSM2 over the empty body."""
+class HttpDesk:
+    """Asks over HTTP: `GET order_url/{serverOrderId}`.
+
+    An institution asks for its own orders and signs like an order, SM3withSM2 over the empty body. Without a key the
+    question is not signed: a sandbox tells the wallet of anybody's orders.
+    """
 
     http: httpx.AsyncClient
     order_url: str
-    institution: str
-    key: sm2.PrivateKey
+    institution: str = ""
+    key: sm2.PrivateKey | None = None
 
     async def find(self, server_order_id: str) -> KnownOrder | None:
-        headers = {"X-Institution": self.institution, "X-Signature": sm2.sign(self.key, b"").hex().upper()}
         try:
-            answer = await self.http.get(f"{self.order_url}/{server_order_id}", headers=headers, timeout=TIMEOUT_S)
+            answer = await self.http.get(
+                f"{self.order_url}/{server_order_id}", headers=self._headers(), timeout=TIMEOUT_S
+            )
         except httpx.TransportError as lost:
             raise Failed(f"no answer from {self.order_url}: {lost}") from lost
         if answer.status_code == 404:
@@ -57,3 +62,8 @@ class SignedDesk:
         return KnownOrder(
             told["sessionId"], told["businessType"], told["deviceId"], told.get("logicalCardNumber") or ""
         )
+
+    def _headers(self) -> dict[str, str]:
+        if self.key is None:
+            return {}
+        return {"X-Institution": self.institution, "X-Signature": sm2.sign(self.key, b"").hex().upper()}

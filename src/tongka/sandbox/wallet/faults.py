@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tongka.card.commands import CommandKind, classify
 from tongka.sandbox.wallet.seram import Status
 
 
@@ -36,6 +37,7 @@ class Faults:
 
     Attributes:
         die_at: the number of the step, counted from 1, at which the phone dies, once.
+        die_after: the kind of command that the element still executes before the phone dies, once.
         steps: every step so far.
         repeats: each report is sent so many times more than needed.
         with_round: whether reports repeat the order's round.
@@ -46,6 +48,7 @@ class Faults:
     """
 
     die_at: int | None = None
+    die_after: CommandKind | None = None
     steps: list[Step] = field(default_factory=list)
     repeats: int = 0
     with_round: bool = True
@@ -54,14 +57,15 @@ class Faults:
     answer_lost: Callable[[int], bool] = _nothing_lost
     messages: int = 0
 
-    def reach(self, step: Step) -> None:
-        """Take a step.
+    def reach(self, step: Step, apdu: bytes = b"") -> None:
+        """Take a step; `apdu` is the command that it is about.
 
         Raises:
             PhoneDied: it was the one.
 
         """
         self.steps.append(step)
-        if len(self.steps) == self.die_at:
-            self.die_at = None
+        after = step is Step.ANSWER and self.die_after is not None and classify(apdu) is self.die_after
+        if after or len(self.steps) == self.die_at:
+            self.die_at = self.die_after = None
             raise PhoneDied(f"at step {len(self.steps)}, {step}")

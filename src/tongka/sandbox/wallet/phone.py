@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 from tongka.card.apdu import Response
 from tongka.errors import CardGone
@@ -38,9 +38,7 @@ class Phone:
     connected: bool = True
 
     @classmethod
-    def of(
-        cls, entries: Sequence[Any], random: Callable[[int], bytes], type_: DeviceType = DeviceType.PHONE
-    ) -> "Phone":
+    def of(cls, entries: Sequence[Any], random: Callable[[int], bytes], type_: DeviceType = DeviceType.PHONE) -> Self:
         """A phone with the elements of these entries of sandbox.json, or kept images; they name one device.
 
         Raises:
@@ -61,20 +59,20 @@ class Phone:
             PhoneDied: at this command's boundaries, if the faults say so.
 
         """
-        self.reach(Step.APDU)
+        self.reach(Step.APDU, apdu)
         element = self.elements[se_id]
         try:
             answer: Response | None = element.transmit(apdu)
         except CardGone:  # the element's own power switch
             element.power_on()
             answer = None
-        self.reach(Step.ANSWER)
+        self.reach(Step.ANSWER, apdu)
         return answer
 
-    def reach(self, step: Step) -> None:
+    def reach(self, step: Step, apdu: bytes = b"") -> None:
         """Take a step; dying switches everything off."""
         try:
-            self.faults.reach(step)
+            self.faults.reach(step, apdu)
         except PhoneDied:
             self.switch_off()
             raise
