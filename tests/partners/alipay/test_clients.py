@@ -129,7 +129,7 @@ async def story(gateway) -> list:
     context = {"order_biz_context": json.dumps({"line": "metro2"}), "seller_login_name": "transit@example.com"}
     trades = [
         gateway.trade(record, **context),
-        gateway.trade(record[:-2] + "00"),
+        gateway.trade(spoiled(record)),
         gateway.trade(again, user=POOR, amount="9.00"),
     ]
     card = {
@@ -172,7 +172,7 @@ async def story(gateway) -> list:
     return [
         ("key.query", None, ("keys", lambda keys: [key["key_id"] for key in keys] == list(range(32)))),
         ("record.verify", {"record": record}, None),
-        ("record.verify", {"record": record[:-2] + "00"}, "FAIL"),
+        ("record.verify", {"record": spoiled(record)}, "FAIL"),
         ("trade.settle", {"trade_list": trades}, ("result_list", lambda results: settled(results, trades))),
         ("virtualcard.send", card, ("card_no", "C0001".__eq__)),
         ("virtualcard.send", absent, "FAIL"),
@@ -181,6 +181,11 @@ async def story(gateway) -> list:
         ("alipay.commerce.data.send", report, None),
         ("alipay.commerce.data.send", report | {"op_data": json.dumps({"info": [nameless]})}, "ILLEGAL_PARAMS"),
     ]
+
+
+def spoiled(record: str) -> str:
+    """Another last byte, whatever it was."""
+    return f"{record[:-2]}{int(record[-2:], 16) ^ 1:02x}"
 
 
 def settled(results: list, trades: list) -> bool:
@@ -206,7 +211,7 @@ async def test_an_unmodified_client_rides(today, client, port):
         outcomes = await run(command, gateway, url, calls)
     for (name, _, expected), outcome in zip(steps, outcomes, strict=True):
         if isinstance(expected, str):
-            assert (outcome["code"], outcome["sub_code"], outcome["ok"]) == ("40004", expected, False), (name, outcome)
+            assert (outcome["code"], outcome.get("sub_code"), outcome["ok"]) == ("40004", expected, False), (name, outcome)
             continue
         assert outcome["ok"], (name, outcome)
         assert outcome["code"] == "10000"
