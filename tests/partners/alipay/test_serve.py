@@ -173,7 +173,7 @@ async def test_record_verify_uses_nothing_up(gateway):
 
 async def test_a_damaged_record_fails(gateway):
     record = gateway.record(await gateway.code())
-    node = await gateway.ask("record.verify", {"record": record[:-2] + "00"})
+    node = await gateway.ask("record.verify", {"record": f"{record[:-2]}{int(record[-2:], 16) ^ 1:02x}"})
     assert (node["code"], node["sub_code"]) == ("40004", "FAIL")
 
 
