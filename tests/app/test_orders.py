@@ -1,5 +1,6 @@
 """Riders' orders from end to end: paid at the till, carried out in the phone, followed, refunded."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -127,3 +128,24 @@ class At:
         self.left -= 1
         if self.left == 0:
             raise Cut
+
+
+async def test_a_card_does_not_move_to_where_it_cannot_be_and_comes_back_as_money_from_a_full_chip(shop):
+    old, new = await shop.phone(0), await shop.phone(1)
+    opened = await shop.opened(old)
+    wish = {"business": "MIGRATE", "card_no": opened["card_no"]}
+    for key, device, code in (("a", "nobody", "device_unknown"), ("b", old.device_id, "device_taken")):
+        answer = await shop.ask("POST", "/orders", wish | {"to_device_id": device}, key=key)
+        assert answer.json()["error"] == code
+    moved = await shop.order(**wish, to_device_id=new.device_id)
+    assert (await shop.ask("POST", f"/orders/{moved['order_no']}/refund")).status_code == 409
+    await old.run(moved["session_id"])
+    await shop.work()
+    new.element.image = replace(new.element.image, room=0)
+    assert await new.run((await shop.follow(moved))["session_id"]) == "failed/chip_full"
+    await shop.ask("POST", f"/orders/{moved['order_no']}/refund")
+    await shop.work(2)
+    assert (await shop.follow(moved))["state"] == "refunded"
+    assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
+    assert await balance_of(shop, Account.CARD_FLOAT) == 0
+    await shop.books()

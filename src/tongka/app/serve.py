@@ -24,6 +24,7 @@ from tongka.journeys.app import identity, ordering, paying
 from tongka.journeys.app.refusals import (
     AppCardUnknown,
     AppOrderUnknown,
+    DeviceTaken,
     KeyUsedOtherwise,
     LoginWrong,
     NotPayable,
@@ -32,6 +33,7 @@ from tongka.journeys.app.refusals import (
     TokenWrong,
 )
 from tongka.journeys.refusals import TooManyRequests
+from tongka.journeys.wallet.refusals import DeviceUnknown
 from tongka.payments import OURS
 from tongka.store import app as store
 from tongka.store.app import AppOrder
@@ -56,6 +58,8 @@ STATUS: tuple[tuple[type[TongkaError], int], ...] = (
     (AppOrderUnknown, 404),
     (AppCardUnknown, 404),
     (ProductUnknown, 404),
+    (DeviceUnknown, 404),
+    (DeviceTaken, 409),
     (KeyUsedOtherwise, 409),
     (NotPayable, 409),
     (NotRefundable, 409),

@@ -11,15 +11,16 @@ from tongka.journeys import return_card
 from tongka.journeys.app.refusals import (
     AppCardUnknown,
     AppOrderUnknown,
+    DeviceTaken,
     KeyUsedOtherwise,
     NotRefundable,
     ProductUnknown,
 )
 from tongka.journeys.wallet import orders as tsm
 from tongka.journeys.wallet.calls import ask as ask_journey
-from tongka.journeys.wallet.refusals import NotWithdrawable
+from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, WalletOrderUnknown
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
-from tongka.store import app, orders, pay, wallet
+from tongka.store import app, elements, orders, pay, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
 from tongka.store.wallet import Business, WalletOrder
 from tongka.system import System
@@ -102,6 +103,8 @@ async def _create(system: System, user_id: str, key: str, wish: Wish) -> AppOrde
     else:
         order = await _of_own_card(system, order)
     _require_amount(order)
+    if order.to_device:
+        await _require_room(system, order.to_device)
     if order.business == Business.OPEN and order.total_fen == 0:
         order = replace(order, state=AppState.PAID)  # nothing to pay
     elif order.business not in PAID_FOR:
@@ -117,6 +120,14 @@ def _require_amount(order: AppOrder) -> None:
         raise Malformed("amount_fen", f"belongs to no {order.business}")
     if (order.business == MIGRATE) != bool(order.to_device):
         raise Malformed("to_device_id", "is required for a migration, and belongs to nothing else")
+
+
+async def _require_room(system: System, device_id: str) -> None:
+    """A card is not deleted here when it is plain that it can't be opened there."""
+    if not await elements.elements_of(system.database, device_id):
+        raise DeviceUnknown(f"to_device_id: {device_id} has no secure element of ours")
+    if await wallet.cards_of_device(system.database, device_id):
+        raise DeviceTaken(f"to_device_id: {device_id} has a card already")
 
 
 async def _product(system: System, issuer_id: str) -> Product:
@@ -257,10 +268,13 @@ async def refund(system: System, order: AppOrder) -> AppOrder:
     if order.state in {AppState.CREATED, AppState.PAYING}:
         await app.move(system.database, order, AppState.CANCELLED, at)
         return replace(order, state=AppState.CANCELLED)
-    if order.state is not AppState.SUBMITTED or order.business == MIGRATE:
+    if order.state is not AppState.SUBMITTED:
         raise NotRefundable(f"order {order.order_no} is {order.state.value}; there is nothing to refund")
+    part = CARRIED_IN if order.business == MIGRATE else ""
     try:
-        await tsm.withdraw(system, OURS, order.order_no)
+        await tsm.withdraw(system, OURS, order.order_no + part)
+    except WalletOrderUnknown as error:
+        raise NotRefundable("the card is still where it was, or on its way; let the phone go on") from error
     except NotWithdrawable as error:
         raise NotRefundable(str(error)) from error
     await app.move(system.database, order, AppState.REFUNDING, at)

@@ -49,3 +49,9 @@ class NotRefundable(Refused):
     """The order's money is on the card, or on its way back."""
 
     code = "not_refundable"
+
+
+class DeviceTaken(Refused):
+    """The device that a card is to move to holds one already."""
+
+    code = "device_taken"
