@@ -1,5 +1,7 @@
 """GlobalPlatform commands: bytes, and what their answers say."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,3 +124,9 @@ def test_status_words_mean_what_globalplatform_says():
     assert gp.meaning(0x6A84) == "6A84: the element is full"
     assert gp.meaning(0x6D00).startswith("6D00: the instruction")
     assert set(gp.MEANINGS) == set(gp.Answer)
+
+
+def test_commands_of_a_security_domain_have_names_also_when_they_are_wrapped():
+    for command in (gp.get_status(), gp.delete(PURSE), gp.get_cplc(), *gp.store_data([Grouping(1, b"")])):
+        assert gp.name_of(command) == gp.name_of(replace(command, cla=0x84)) != ""
+    assert gp.name_of(gp.select_domain()) == ""

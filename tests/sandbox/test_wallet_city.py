@@ -39,6 +39,7 @@ def test_the_section_has_what_a_phone_of_ones_own_making_needs():
 
 def test_the_same_seed_makes_the_same_elements_and_another_others():
     assert mint_elements(SEED) == mint_elements(SEED)
+    assert [ElementImage.from_json(one.entry()) for one in mint_elements(SEED)] == list(mint_elements(SEED))
     assert not {one.se_id for one in mint_elements(SEED)} & {one.se_id for one in mint_elements(bytes(32))}
 
 

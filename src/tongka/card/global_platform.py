@@ -53,6 +53,24 @@ def meaning(sw: int) -> str:
     return f"{sw:04X}: {MEANINGS[Answer(sw)]}" if sw in MEANINGS else describe(sw)
 
 
+NAMES = {
+    0x50: "INITIALIZE UPDATE",
+    0x82: "EXTERNAL AUTHENTICATE",
+    0xCA: "GET DATA",
+    0xE2: "STORE DATA",
+    0xE4: "DELETE",
+    0xE6: "INSTALL",
+    0xF0: "SET STATUS",
+    0xF2: "GET STATUS",
+}
+"""By instruction byte, in the classes 80 and 84."""
+
+
+def name_of(command: Command) -> str:
+    """What a security domain is asked for; empty for other commands."""
+    return NAMES.get(command.ins, "") if command.cla & 0xFB == 0x80 else ""
+
+
 # --- length-value and tag-length-value --------------------------------------------------------------------------------
 
 

@@ -168,3 +168,9 @@ def test_encrypted_data_without_padding_is_refused(number):
 def test_what_is_no_kept_channel_is_refused(broken):
     with pytest.raises(Malformed):
         Channel.from_json(channel_of(3).to_json() | broken)
+
+
+def test_keys_are_not_shown():
+    keys = StaticKeys(b"A" * 16, b"B" * 16, b"C" * 16)
+    assert repr(keys) == "StaticKeys(…)"
+    assert "keys=SessionKeys(…)" in repr(channel_of(3))

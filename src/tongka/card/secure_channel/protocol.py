@@ -33,7 +33,10 @@ ANSWERS_PROTECTED = SecurityLevel.R_MAC | SecurityLevel.R_ENCRYPTION
 
 
 class _Keys:
-    """Keys as fields of bytes, and their shape in JSON: upper-case hex."""
+    """Keys as fields of bytes, and their shape in JSON: upper-case hex. They are never shown otherwise."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
     @classmethod
     def from_json(cls, entry: Any) -> Self:
@@ -61,7 +64,7 @@ def _key(entry: Any, name: str) -> bytes:
     return key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class StaticKeys(_Keys):
     """The keys of a security domain, 16 bytes each: they make the keys of each session."""
 
@@ -70,7 +73,7 @@ class StaticKeys(_Keys):
     dek: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SessionKeys(_Keys):
     """The keys of one session; `dek` encrypts keys that are sent, and in SCP03 it is the static one."""
 

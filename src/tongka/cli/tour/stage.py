@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from tongka.card.apdu import Response, describe
-from tongka.card.commands import classify
+from tongka.card import global_platform as gp
+from tongka.card.apdu import Command, Response, describe
+from tongka.card.commands import CommandKind, classify
 from tongka.errors import Failed
 from tongka.money import format_yuan
 from tongka.sandbox.card.image import CardImage
@@ -111,8 +112,14 @@ class Stage:
     def apdu(self, sent: bytes, answer: Response) -> None:
         """One command and its answer, if they are wanted."""
         if self.show.apdus:
-            line = f"    ⇄ {classify(sent).name:<22} {sent.hex().upper()} → {answer.hex}"
+            line = f"    ⇄ {_name(sent):<22} {sent.hex().upper()} → {answer.hex}"
             self.console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _name(apdu: bytes) -> str:
+    """What a command is called: a purse's, a security domain's."""
+    kind = classify(apdu)
+    return kind.name if kind is not CommandKind.UNKNOWN else gp.name_of(Command.parse(apdu)) or kind.name
 
 
 @dataclass(slots=True)

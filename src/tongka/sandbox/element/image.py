@@ -4,6 +4,7 @@ Everything that survives a power cut is in `ElementImage`; the software element 
 time.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -20,8 +21,15 @@ PACKAGES: Mapping[bytes, frozenset[bytes]] = MappingProxyType(
     {bytes.fromhex("A0000006320101"): frozenset({bytes.fromhex("A000000632010105")})}
 )
 """The load files that the maker put into every element, with the modules in each."""
+FABRICATOR = bytes.fromhex("4790D321") + bytes(4)
+"""Fabricator 2‖type 2‖operating system and its date 4."""
 ROOM = 4
 """So many applications fit into an element of ours."""
+
+
+def cplc_of(se_id: str) -> bytes:
+    """Card production data that name the chip: fabrication date, serial number and batch are made of its identifier."""
+    return FABRICATOR + bytes(2) + hashlib.sha256(se_id.encode()).digest()[:8] + bytes(24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +130,7 @@ class ElementImage:
         return cls(
             se_id=entry["se_id"],
             device_id=entry["device_id"],
-            cplc=parse_hex(entry.get("cplc", "00" * 42), "cplc"),
+            cplc=parse_hex(entry["cplc"], "cplc") if "cplc" in entry else cplc_of(entry["se_id"]),
             scp=entry["scp"],
             key_version=entry["key_version"],
             keys=StaticKeys.from_json(entry),

@@ -5,12 +5,11 @@ import hmac
 
 from tongka.card.secure_channel import StaticKeys
 from tongka.crypto.pboc import KEY_LEN
-from tongka.sandbox.element.image import ElementImage
+from tongka.sandbox.element.image import ElementImage, cplc_of
 
 SCPS = ("03", "02", "03", "02", "03", "03", "02", "03")
 """One element for each, in one device each; phones and watches in turn."""
 KEY_VERSION = {"02": 0x20, "03": 0x30}
-FABRICATOR = bytes.fromhex("4790") + bytes.fromhex("D321") + bytes(4)  # fabricator 2‖type 2‖operating system 4
 
 
 def elements(seed: bytes) -> tuple[ElementImage, ...]:
@@ -20,11 +19,12 @@ def elements(seed: bytes) -> tuple[ElementImage, ...]:
 
 def _element(seed: bytes, number: int, scp: str) -> ElementImage:
     drawn = [_drawn(seed, f"{name} {number}") for name in ("enc", "mac", "dek")]
-    identity = _drawn(seed, f"element {number}")
+    identity = int.from_bytes(_drawn(seed, f"element {number}")[:8])
+    se_id = f"8900{identity % 10**24:024d}{number:04d}"
     return ElementImage(
-        se_id=f"8900{int.from_bytes(identity[:8]) % 10**24:024d}{number:04d}",
+        se_id=se_id,
         device_id=f"D{_drawn(seed, f'device {number}').hex().upper()[:15]}",
-        cplc=FABRICATOR + bytes(2) + identity[:8] + bytes(24),
+        cplc=cplc_of(se_id),
         scp=scp,
         key_version=KEY_VERSION[scp],
         keys=StaticKeys(*(key[:KEY_LEN] for key in drawn)),
