@@ -93,7 +93,10 @@ def compare(folder: Path, document: dict, server: EmbeddedPostgres, options: arg
     document["huzhou"]["base_url"] = f"http://127.0.0.1:{port}/cardfront"
     cards = topup.plastic(document, 8)
     web = ("-m", "tongka", "serve", "-c", str(folder / "tongka.toml"), "--port", str(port))
-    with rig.served(*web, ready=lambda: rig.answers(port)) as process, asyncio.Runner() as runner:
+    with (
+        rig.served(*web, ready=lambda: rig.answers(port), **topup.AS_IN_PRODUCTION) as process,
+        asyncio.Runner() as runner,
+    ):
         topup.runner = runner
         front = front_of_section(document["huzhou"], line=Line(keep_alive=True, timeout_s=60))
         runner.run(put_in(server, 1, options.few))
