@@ -266,3 +266,21 @@ async def test_an_expired_card_is_renewed_by_an_update(world, phones):
     assert (await phone.order("TOPUP", "T1", amount=100)).status_code == 422
     assert await phone.do("UPDATE", "U1") == "done"
     assert await phone.do("TOPUP", "T1", amount=100) == "done"
+
+
+async def test_a_phone_that_dies_while_it_sends_is_no_error_of_the_server(phones):
+    phone = await phones.new()
+    scope = {
+        "type": "http", "method": "POST", "path": "/gp/seram/handshake", "query_string": b"sessionId=00",
+        "headers": [], "root_path": "", "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    sent = []
+
+    async def receive() -> dict:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    await phone.http._transport.app(scope, receive, send)
+    assert sent[0]["status"] == 400

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -99,7 +99,10 @@ class WalletServer:
         """Read at most the limit; whatever is refused becomes a status."""
 
         async def respond(request: Request) -> Response:
-            body = await _body(request)
+            try:
+                body = await _body(request)
+            except ClientDisconnect:  # phones do; nobody hears the answer
+                return Response(status_code=400)
             if body is None:
                 return JSONResponse({"error": "too_large", "message": "at most 64 KiB are read"}, 413)
             try:
