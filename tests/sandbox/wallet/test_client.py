@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tongka.sandbox.card.power import BEFORE
 from tongka.sandbox.wallet import client as wallet_client
 from tongka.sandbox.wallet.codes import BY_NUMBER, WalletFailed, WalletRefused, WalletUnknown
 from tongka.sandbox.wallet.phone import DeviceType, Phone
@@ -88,13 +89,24 @@ async def test_what_stands_in_the_way_of_an_addition_is_told(rider):
 
 
 async def test_a_locked_card_conflicts_with_another(rider):
-    await rider.open()
+    card = await rider.open()
     locked = await rider.order("LOCK")
     session = (await rider.told(locked))["sessionId"]
     agent = wallet_client.LocalAgent(rider.http, rider.section["seram_url"], rider.phone, rider.wallet.sleep)
     assert (await agent.run(session)).notice == "done"
     await refused(1010210202, rider.wallet.can_add_transit_card(rider.section["issuer_id"], rider.device))
+    await refused(1010210402, rider.wallet.recharge_transit_card(card, rider.device, "1"))
+    await refused(1010210502, rider.wallet.update_transit_card(card, rider.device, "1"))
     assert (await agent.run((await rider.told(await rider.order("UNLOCK")))["sessionId"])).notice == "done"
+
+
+async def test_a_card_that_falls_silent_while_it_is_read_is_told(rider):
+    card = await rider.open()
+    for skip in range(3, 8):  # SELECT, file 15 and the balance find it; then it is read again, with its records
+        rider.element.switch.arm(BEFORE, skip=skip)
+        await refused(1010210119, rider.wallet.get_transit_card_info(card, rider.device))
+        rider.phone.switch_on()
+    await rider.wallet.get_transit_card_info(card, rider.device)
 
 
 async def test_a_watch_out_of_reach_is_told(rider):
@@ -179,3 +191,6 @@ async def test_nobody_answers_for_orders(rider):
     rider.wallet.desk = replace(desk, institution="another")
     await refused(1010210403, rider.wallet.recharge_transit_card(card, rider.device, "1"))
     rider.wallet.desk = desk
+    rider.wallet.unfinished["1"] = wallet_client.RECHARGE
+    assert [type(outcome) for outcome in (await rider.wallet.resume()).values()] == [WalletRefused]
+    assert not rider.wallet.unfinished

@@ -17,4 +17,4 @@ def test_each_business_ends_with_codes_that_exist():
     for business in BUSINESSES:
         assert BY_NUMBER[business.unknown].ending is Ending.UNKNOWN
         assert BY_NUMBER[business.not_confirmed].ending is Ending.REFUSED
-        assert business.no_card == 0 or business.no_card in BY_NUMBER
+        assert {business.no_card, business.bad_status} <= {0, *BY_NUMBER}

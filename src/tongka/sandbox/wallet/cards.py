@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tongka.card import commands
-from tongka.card.apdu import CardChannel, Command, send
+from tongka.card.apdu import CardChannel, Command, Response, send
 from tongka.card.files import File15, LogRecord, RideRecord
 from tongka.card.profiles import find_profile
 from tongka.card.purse import TransactionType
@@ -75,11 +75,15 @@ class Unreadable(Exception):  # noqa: N818 - each method of the client has a cod
     """No card there, or it does not answer as one."""
 
 
-def _ask(element: CardChannel, command: Command) -> bytes:
+def _send(element: CardChannel, command: Command) -> Response:
     try:
-        answer = send(element, command)
+        return send(element, command)
     except CardGone as gone:
         raise Unreadable("the element has no power") from gone
+
+
+def _ask(element: CardChannel, command: Command) -> bytes:
+    answer = _send(element, command)
     if not answer.ok:
         raise Unreadable(f"the card answered {answer.sw:04X}")
     return answer.data
@@ -130,7 +134,7 @@ def read_data(element: CardChannel, aid: bytes) -> CardData:
 def _records(element: CardChannel, sfi: int) -> Iterator[bytes]:
     """The newest first, up to the first that is empty or not there."""
     for number in range(1, RECORDS_MAX + 1):
-        answer = send(element, commands.read_record(sfi, number))
+        answer = _send(element, commands.read_record(sfi, number))
         if not answer.ok or LogRecord.is_empty(answer.data):
             return
         yield answer.data

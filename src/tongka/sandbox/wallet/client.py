@@ -42,7 +42,7 @@ class Business:
         name: as in IF4's orders.
         not_confirmed: nothing was written.
         unknown: it broke off.
-        no_card: there is no such card in the device; 0 where the method has no code for it.
+        no_card, bad_status: there is no such card in the device, or it is locked; 0 where the method has no code.
 
     """
 
@@ -50,11 +50,12 @@ class Business:
     not_confirmed: int
     unknown: int
     no_card: int = 0
+    bad_status: int = 0
 
 
 ADD = Business("OPEN", 1010210302, 1010210319)
-RECHARGE = Business("TOPUP", 1010210403, 1010210419, no_card=1010210401)
-UPDATE = Business("UPDATE", 1010210503, 1010210519, no_card=1010210501)
+RECHARGE = Business("TOPUP", 1010210403, 1010210419, no_card=1010210401, bad_status=1010210402)
+UPDATE = Business("UPDATE", 1010210503, 1010210519, no_card=1010210501, bad_status=1010210502)
 DELETE = Business("DELETE", 1010210601, 1010210619)
 BUSINESSES = (ADD, RECHARGE, UPDATE, DELETE)
 
@@ -167,11 +168,9 @@ class TransitCardClient:
         """The card may be there already, or what hinders it, or there is no place left for it."""
         if self._card(device, issuer_id).logical_card_number:
             raise error(EXISTS)
-        images = [element.image for element in device.elements.values()]
-        if any(
-            one.locked for image in images for aid, one in image.instances.items() if aid == self.issuers[issuer_id]
-        ):
+        if self._has_locked(device, issuer_id):
             raise error(CONFLICT, "a locked card has this place")
+        images = (element.image for element in device.elements.values())
         if all(len(image.instances) >= image.room for image in images):
             raise error(CHIP_FULL)
 
@@ -227,25 +226,30 @@ class TransitCardClient:
 
     async def _carry_out(self, business: Business, server_order_id: str, device: Phone | None) -> None:
         """Fetch an order's session and run it; what it came to, as an error where it is not done."""
-        try:
-            known = await self.desk.find(server_order_id)
-        except Failed as lost:
-            raise error(NETWORK, str(lost)) from lost
-        except Refused as refused:
-            raise error(business.not_confirmed, str(refused)) from refused
-        if known is None or known.business != business.name:
-            raise error(business.not_confirmed, f"order {server_order_id}")
-        if device is not None and device.device_id != known.device_id:
-            raise error(business.not_confirmed, f"order {server_order_id} is for another device")
+        known = await self._confirmed(business, server_order_id, device)
         self.unfinished[server_order_id] = business
         notice = await self._run(business, known.session_id, self._device(known.device_id, business.not_confirmed))
         state = notice.partition("/")[0]
         if state not in {DONE, "failed", "cancelled"}:
             raise error(business.unknown, notice)
-        self.unfinished.pop(server_order_id, None)
+        del self.unfinished[server_order_id]
         if state != DONE:
             self._given_up(business, known, notice)
             raise error(business.not_confirmed, notice)
+
+    async def _confirmed(self, business: Business, server_order_id: str, device: Phone | None) -> KnownOrder:
+        """The order, if it is what the app says that it is; one that is not is not taken up again."""
+        try:
+            known = await self.desk.find(server_order_id)
+        except Failed as lost:
+            raise error(NETWORK, str(lost)) from lost
+        except Refused:
+            known = None
+        of_device = known is not None and (device is None or device.device_id == known.device_id)
+        if known is None or known.business != business.name or not of_device:
+            self.unfinished.pop(server_order_id, None)
+            raise error(business.not_confirmed, f"order {server_order_id} is none of this kind for this device")
+        return known
 
     async def _run(self, business: Business, session_id: str, device: Phone) -> str:
         ended = Ended()
@@ -271,8 +275,14 @@ class TransitCardClient:
         self._require_environment()
         device = self._device(device_id, business.no_card)
         if self._find(device, number) is None:
-            raise error(business.no_card, "there is no such card")
+            locked = any(self._has_locked(device, issuer_id) for issuer_id in self.issuers)
+            raise error(business.bad_status if locked else business.no_card, f"card {number}")
         return device
+
+    def _has_locked(self, device: Phone, issuer_id: str) -> bool:
+        """Whether a card of the issuer is there, and locked: it cannot even be read."""
+        found = (element.image.instances.get(self.issuers[issuer_id]) for element in device.elements.values())
+        return any(one is not None and one.locked for one in found)
 
     def _device(self, device_id: str, otherwise: int) -> Phone:
         device = next((one for one in self.devices if one.device_id == device_id), None)

@@ -17,8 +17,11 @@ def _means(row: Code) -> str:
 
 
 def businesses() -> str:
-    rows = ((one.name, str(one.no_card or ""), str(one.not_confirmed), str(one.unknown)) for one in BUSINESSES)
-    return table(("Order", "No such card", "Not confirmed", "Unknown"), rows)
+    rows = (
+        (one.name, str(one.no_card or ""), str(one.bad_status or ""), str(one.not_confirmed), str(one.unknown))
+        for one in BUSINESSES
+    )
+    return table(("Order", "No such card", "Locked", "Not confirmed", "Unknown"), rows)
 
 
 def groupings() -> str:
