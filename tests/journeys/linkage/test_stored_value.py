@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from raw_onecard import DOMAIN, MERCHANT, PASSWORD, sealed
+from raw_onecard import DOMAIN, MERCHANT, PASSWORD, UNLOAD, sealed
 from tongka.journeys import prepaid, recharge
 from tongka.ledger import Account
 from tongka.store import ledger, recharge_cards
@@ -254,3 +254,12 @@ async def test_production_takes_no_key_under_128_bits(onecard):
     settings = onecard.world.system.settings
     onecard.serve(settings=type(settings)(mode="production"))
     assert (await onecard.desk.raw("/tuxedo/now", sealed({"ChannelNo": "02"}, key="870fc2e8")))["ErrorCode"] == "1001"
+
+
+async def test_stored_value_pays_for_loads_alone(onecard):
+    """TradeType 03 over a recharge or group card would take money off the card for nothing."""
+    card = await onecard.card()
+    init = card.init(700, UNLOAD)
+    assert (await onecard.desk.recharge(card, init, "1" * 16))["ErrorCode"] == "2007"
+    assert (await onecard.desk.group(card, init))["ErrorCode"] == "2007"
+    await onecard.world.books()

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tongka.errors import Unsupported
 from tongka.journeys import group, prepaid, recharge, supply
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import PrepaidInsufficient
@@ -22,6 +23,13 @@ def _load(message: m.Exchange, card_no: str, asn: str, method: str, **funding: A
     kind = Kind.UNLOAD if message.trade_type == m.UNLOAD else Kind.TOPUP
     paid = Funding(amount_fen=init.amount, payment_method=method, kind=kind, note=message.note(), **funding)
     return Load(card_no=card_no, asn=asn, init=init, when=message.moment(), funding=paid)
+
+
+def _loaded_only(message: m.RechargeSupply | m.GroupSupply) -> Load:
+    """A load from stored value that nothing can be unloaded to."""
+    if message.trade_type == m.UNLOAD:
+        raise Unsupported("TradeType 03 (unload) goes over mac1authal or card/supply; this pays for loads alone")
+    return _load(message, message.card_no, message.asn, STORED_VALUE)
 
 
 async def _verify(call: Call, message: m.Verify) -> bytes:
@@ -59,8 +67,7 @@ async def _password_check(call: Call, message: m.PasswordCheck) -> bytes:
 
 
 async def _recharge(call: Call, message: m.RechargeSupply) -> bytes:
-    load = _load(message, message.card_no, message.asn, STORED_VALUE)
-    return await recharge.supply(call, message.domain, message.password, load)
+    return await recharge.supply(call, message.domain, message.password, _loaded_only(message))
 
 
 async def _cash(call: Call, message: m.CardSupply) -> bytes:
@@ -68,7 +75,7 @@ async def _cash(call: Call, message: m.CardSupply) -> bytes:
 
 
 async def _group(call: Call, message: m.GroupSupply) -> bytes:
-    return await group.supply(call, message.domain, _load(message, message.card_no, message.asn, STORED_VALUE))
+    return await group.supply(call, message.domain, _loaded_only(message))
 
 
 async def _group_password(call: Call, message: m.GroupPasswordChange) -> bytes:
