@@ -21,12 +21,6 @@ class AlreadyCharged(Refused):
     code = "already_charged"
 
 
-class NotCharged(Refused):
-    """Card management found, or would find, that the order is not on the card: top up again, or refund."""
-
-    code = "not_charged"
-
-
 class NeedsCardManagement(Refused):
     """A command of this or another order of the card may be under way: run card management first."""
 

@@ -16,7 +16,6 @@ from tongka.errors import CardError, Failed, MacWrong, Malformed, Refused
 from tongka.journeys.refusals import (
     AlreadyCharged,
     CardReportedError,
-    NotCharged,
     OrderWithdrawn,
     StaleScript,
     TooManyWrongMacs,
@@ -37,7 +36,7 @@ KEPT = timedelta(days=30)
 """How long the rounds of a session are kept after its end, for complaints."""
 VOID_DELAY_MS = 500
 
-AGAIN = (AlreadyCharged, NotCharged, StaleScript, MoveForbidden, CardReportedError, AnotherOpenOrder)
+AGAIN = (AlreadyCharged, StaleScript, MoveForbidden, CardReportedError, AnotherOpenOrder)
 """Refusals that say: the books or the card are not where the script thought."""
 COMES_TO: tuple[tuple[tuple[type[Refused], ...], Standing], ...] = (
     ((MacWrong, TooManyWrongMacs), Standing.UNKNOWN),

@@ -287,7 +287,6 @@ RESULT_OF: dict[str, Row] = {
     "too_early": _result("000112"),
     "wrong_card": _result("000150"),
     "needs_card_management": _result("000151"),
-    "not_charged": _result("000152"),
     "stale_script": _result("000153"),
     "payment_method_unknown": _result("000157"),
     "order_withdrawn": _result("000159"),
