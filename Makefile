@@ -46,6 +46,7 @@ docs: setup ## the documentation, into site/
 fuzz: setup sdk ## a million inputs of each kind (COUNT=...), and every bit of every signed message
 	$(MAKE) -s -C $(SDK) test-build
 	$(BIN)/python fuzz/fuzz_apdu.py --count $(COUNT)
+	$(BIN)/python fuzz/fuzz_element.py --count $(COUNT)
 	$(BIN)/python fuzz/fuzz_bodies.py --count $(COUNT)
 	PYTHONPATH=$(SDK)/tests $(BIN)/python fuzz/fuzz_ridecode.py --count $(COUNT)
 	$(BIN)/python fuzz/fuzz_bitflips.py

@@ -1,7 +1,10 @@
 """Whatever comes, the element answers with a status word, and keeps an image that can be read again."""
 
+import hmac
 import json
 
+import fuzz_element
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,3 +74,26 @@ def test_a_card_in_use_survives_any_command_of_the_domain():
             host.send(Command(0x80, ins, p1, 0x00, bytes((len(PURSE),)) + PURSE))
     send(host.element, commands.select_purse()).require()
     assert host.element.image.instances[PURSE].purse.files == card_for_phones().files
+
+
+# --- the fuzzer's short form; `make fuzz` takes a million steps -------------------------------------------------------
+
+
+def test_only_rightly_wrapped_commands_change_an_element():
+    ends = fuzz_element.run(6_000, seed=20240131)
+    for moved in ("INSTALL 9000", "DELETE 9000", "SET STATUS 9000", "GET STATUS 6982", "cut"):
+        assert ends[moved], moved
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda _got, _expected: True,
+        lambda got, expected: got[:1] == expected[:1],
+    ],
+    ids=["no MAC is looked at", "one byte of it is"],
+)
+def test_the_fuzzer_catches_an_element_that_does_not_look_at_macs(monkeypatch, fault):
+    monkeypatch.setattr(hmac, "compare_digest", fault)
+    with pytest.raises(fuzz_element.Finding):
+        fuzz_element.run(20_000, seed=1)
