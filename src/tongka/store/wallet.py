@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from tongka.errors import Busy, Failed
+from tongka.errors import Busy
 from tongka.store import cards, orders
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
@@ -54,12 +54,6 @@ class AlreadyAccepted(Busy):
     """The same order was accepted while this one was under way; look it up."""
 
     code = "already_accepted"
-
-
-class ElementTaken(Failed):
-    """The element holds another card of this package."""
-
-    code = "element_taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +155,38 @@ async def cards_of_device(database: Database, device_id: str) -> list[WalletCard
 
 
 async def place_card(database: Database, card_no: str, state: CardPlace, se_id: str) -> None:
-    """Note where a card is.
+    """Note where a card is."""
+    await database.execute(
+        "UPDATE wallet_card SET state = $2, se_id = $3 WHERE card_no = $1", card_no, state.value, se_id
+    )
 
-    Raises:
-        ElementTaken: another live card is noted there.
 
+async def other_card_in(database: Database, se_id: str, card_no: str) -> str | None:
+    """The card in use that an element holds on our books, unless it is this one."""
+    number: str | None = await database.read_value(
+        "SELECT card_no FROM wallet_card WHERE se_id = $1 AND state IN ('live', 'locked') AND card_no <> $2",
+        se_id,
+        card_no,
+    )
+    return number
+
+
+async def card_lives(database: Database, card_no: str, se_id: str, at: datetime) -> None:
+    """A card has proved that it is in an element. An element has one instance: an earlier card is gone from it.
+
+    What was on that one stays on the books, until it is paid out as a lost card's.
     """
-    try:
-        await database.execute(
-            "UPDATE wallet_card SET state = $2, se_id = $3 WHERE card_no = $1", card_no, state.value, se_id
+    async with database.transaction() as connection:
+        await connection.execute(
+            "WITH gone AS (UPDATE wallet_card SET state = 'gone' WHERE se_id = $1 AND state IN ('live', 'locked')"
+            " AND card_no <> $2 RETURNING card_no)"
+            " INSERT INTO audit (at, actor, action, subject, detail)"
+            " SELECT $3, 'wallet', 'card displaced', card_no, $2 FROM gone",
+            se_id,
+            card_no,
+            at,
         )
-    except asyncpg.UniqueViolationError as error:
-        raise ElementTaken(f"element {se_id} holds another card") from error
+        await connection.execute("UPDATE wallet_card SET state = 'live', se_id = $1 WHERE card_no = $2", se_id, card_no)
 
 
 # --- orders of IF4 ----------------------------------------------------------------------------------------------------

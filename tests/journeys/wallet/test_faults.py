@@ -11,6 +11,7 @@ from tongka.journeys.wallet import session as sessions
 from tongka.journeys.wallet.session import Report
 from tongka.partners.huawei.messages import write_order
 from tongka.sandbox.element.image import Instance
+from tongka.store import ledger
 
 AID = bytes.fromhex("A000000632010105")
 
@@ -73,6 +74,68 @@ async def test_an_element_that_holds_a_card_takes_no_second_one(world, phones):
     await world.books()
 
 
+def made_anew(phone) -> None:
+    """The phone is reset: what was in its element is gone, and we have not heard of it."""
+    phone.element.power_off()
+    phone.element.image = phone.element.image.without(AID)
+    phone.element.power_on()
+
+
+async def test_a_card_that_went_with_a_reset_makes_room_for_another_and_stays_on_the_books(world, phones):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=1_000) == "done"
+    earlier = (await phone.state("O1"))["cardNumber"]
+    made_anew(phone)
+    for business in ("TOPUP", "UPDATE", "DELETE", "LOCK"):
+        more = {"amount": 100} if business == "TOPUP" else {}
+        assert await phone.do(business, business, **more) == "failed/card_not_there"
+    assert await phone.do("OPEN", "O2", amount=700) == "done"
+    assert phone.element.image.instances[AID].purse.balance_fen == 700
+    assert await phone.do("TOPUP", "T2", amount=300) == "done"
+    assert await ledger.card_balance(world.database, earlier) == 1_000
+    assert (await phone.order("DELETE", "D1", logicalCardNumber=earlier)).status_code == 404
+    assert await phone.do("DELETE", "D2") == "done"
+    assert await phone.do("OPEN", "O3", amount=100) == "done"
+    await world.books()
+
+
+async def test_orders_of_a_card_that_is_gone_leave_the_one_that_took_its_place_alone(world, phones):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=1_000) == "done"
+    sessions_of_old = {}
+    for business in ("LOCK", "DELETE"):
+        sessions_of_old[business] = (await phone.order(business, business)).json()["sessionId"]
+    made_anew(phone)
+    assert await phone.do("OPEN", "O2", amount=700) == "done"
+    assert await phone.run(sessions_of_old["LOCK"]) == "failed/card_not_there"
+    assert (await phone.run(sessions_of_old["DELETE"])) != "done"
+    await world.database.execute(  # paid out as a lost card meanwhile
+        "UPDATE card SET status = '02' WHERE card_no = $1", (await phone.state("O1"))["cardNumber"]
+    )
+    session = await renewed(world, phone, sessions_of_old["DELETE"])
+    assert await phone.run(session) == "done"
+    assert phone.element.image.instances[AID].purse.balance_fen == 700
+    assert not phone.element.image.instances[AID].locked
+
+
+async def renewed(world, phone, session: str) -> str:
+    """The session as if it had not begun."""
+    await world.database.execute("DELETE FROM wallet_round WHERE session_id = $1", session)
+    await world.database.execute(
+        "UPDATE wallet_order SET state = 'accepted', round = 0, program = NULL WHERE session_id = $1", session
+    )
+    return session
+
+
+async def test_a_card_in_use_is_not_removed_by_an_agent_that_does_not_show_it(world, phones):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=500) == "done"
+    chip, phone.element = phone.element, Shy(phone.element)
+    assert await phone.do("OPEN", "O2", amount=500) == "failed/card_exists"
+    assert chip.image.instances[AID].purse.balance_fen == 500
+    await world.books()
+
+
 async def test_a_locked_card_is_not_topped_up(world, phones):
     phone = await phones.new()
     await phone.do("OPEN", "O1", amount=500)
@@ -102,6 +165,22 @@ async def test_a_topup_above_the_wallets_maximum_is_refused_and_refundable(world
     await phones.refunds()
     assert world.bank.refunded
     await world.books()
+
+
+class Shy:
+    """An agent that does not tell what the card's application answers."""
+
+    def __init__(self, inner) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str):
+        return getattr(self.inner, name)
+
+    def transmit(self, apdu: bytes) -> Response:
+        answer = self.inner.transmit(apdu)
+        if apdu[0] == 0x00:
+            raise CardGone("the agent keeps it to itself")
+        return answer
 
 
 class OddElement:

@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
+import httpx
 import pytest
+from msgspec import structs
+from starlette.applications import Starlette
 
 from tongka.crypto import sm2
 from tongka.journeys.wallet import session as sessions
+from tongka.partners.huawei import serve
 from tongka.payments import Answer
 from tongka.store import parties
 from tongka.store.parties import Party
@@ -73,6 +78,28 @@ async def test_only_who_signs_with_the_institutions_key_is_heard(phones):
         assert (await phone.http.post("/wallet/order", content=body, headers=headers)).status_code == 401
     headers = {"X-Institution": "90000001", "X-Signature": good}
     assert (await phone.http.post("/wallet/order", content=body, headers=headers)).status_code == 201
+
+
+async def test_a_session_is_told_only_to_the_institution_that_signs(phones):
+    phone = await phones.new()
+    session = (await phone.order("OPEN", "S1")).json()["sessionId"]
+    assert (await phone.state("S1"))["sessionId"] == session
+    for headers in ({}, {"X-Institution": "90000001"}):
+        told = await phone.http.get("/wallet/order/S1", headers=headers)
+        assert told.json()["state"] == "ACCEPTED"
+        assert session not in told.text
+    wrong = {"X-Institution": "90000001", "X-Signature": "00" * 64}
+    assert (await phone.http.get("/wallet/order/S1", headers=wrong)).status_code == 401
+
+
+async def test_in_production_an_orders_state_is_told_to_signed_questions_alone(world, phones):
+    phone = await phones.new()
+    await phone.order("OPEN", "S1")
+    strict = replace(world.system, settings=structs.replace(world.system.settings, mode="production"))
+    app = Starlette(routes=serve.order_routes(strict))
+    phone.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+    assert (await phone.http.get("/wallet/order/S1")).status_code == 401
+    assert (await phone.state("S1"))["state"] == "ACCEPTED"
 
 
 async def test_an_order_that_is_not_paid_is_refused_and_one_that_nobody_knows_of_waits(world, phones):
@@ -185,7 +212,7 @@ async def test_a_broken_agent_ends_up_unknown_and_goes_on_after_another_handshak
     for _ in range(40):
         if order["ramCommands"][-1]["ramCommandType"] == "ramStopCommand":
             break
-        order = await phone.report(session, "UNAVAILABLE_SE", None, order["round"])
+        order = await phone.report(session, "PROCESSED", [], order["round"])
     told = await phone.state("S1")
     assert (told["state"], told["reason"]) == ("UNKNOWN", "card_does_not_follow")
     assert await phone.run(session) == "done"

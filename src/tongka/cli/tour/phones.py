@@ -16,7 +16,7 @@ from tongka.money import format_yuan
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.terminal import Terminal
 from tongka.sandbox.wallet.client import TransitCardClient
-from tongka.sandbox.wallet.desk import HttpDesk
+from tongka.sandbox.wallet.desk import KnownOrder
 from tongka.sandbox.wallet.faults import PhoneDied
 from tongka.sandbox.wallet.phone import Phone
 
@@ -85,6 +85,17 @@ class App:
         raise TourFailed(f"order {order_no} stays {state}")
 
 
+@dataclass(frozen=True, slots=True)
+class AppDesk:
+    """How the wallet learns an order's session here: from the rider's app, which hands over what Your Server says."""
+
+    app: App
+
+    async def find(self, server_order_id: str) -> KnownOrder | None:
+        order = await self.app.ask("GET", f"/orders/{server_order_id}")
+        return KnownOrder(order["session_id"], order["business"], order["device_id"], order["card_no"])
+
+
 def _json(answer: httpx.Response) -> Any:
     if answer.is_error:
         raise TourFailed(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
@@ -98,18 +109,19 @@ async def phone(stage: Stage) -> None:
     owned = ShownPhone.of(section["secure_elements"][:1], secrets.token_bytes)
     owned.stage = stage
     async with stage.http() as http:
-        app, wallet = await App.login(http, section), _wallet(http, section, owned)
+        app = await App.login(http, section)
+        wallet = _wallet(http, section, owned, AppDesk(app))
         card_no = await _open(stage, app, wallet, owned)
         _ride(stage, owned)
         await _drop(stage, app, wallet, owned, card_no)
         await _give_back(stage, app, wallet, owned, card_no)
 
 
-def _wallet(http: httpx.AsyncClient, section: dict[str, Any], owned: Phone) -> TransitCardClient:
+def _wallet(http: httpx.AsyncClient, section: dict[str, Any], owned: Phone, desk: AppDesk) -> TransitCardClient:
     return TransitCardClient(
         http=http,
         seram_url=section["seram_url"],
-        desk=HttpDesk(http, section["order_url"]),
+        desk=desk,
         issuers={section["issuer_id"]: MINISTRY_AID},
         devices=[owned],
         random=secrets.token_bytes,

@@ -22,13 +22,14 @@ from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, Wall
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
 from tongka.store import app, elements, orders, pay, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
-from tongka.store.wallet import Business, WalletOrder
+from tongka.store.wallet import Business, CardPlace, WalletOrder
 from tongka.system import System
 
 MIGRATE = "MIGRATE"
 PAID_FOR = frozenset({Business.OPEN.value, Business.TOPUP.value})
 REFUNDABLE_RESULTS = frozenset({"1010210301", "1010210302", "1010210403"})
 """The wallet has refused to add or to recharge: nothing has happened on the card, if the card says so too."""
+IN_PHONE = frozenset({CardPlace.LIVE.value, CardPlace.LOCKED.value})
 METHODS = {"alipay": "03", "wechat": "04"}
 """Acquirers by Huzhou's appendix E; others are 06."""
 NUMBER_BYTES = 16
@@ -143,15 +144,15 @@ async def _of_own_card(system: System, order: AppOrder) -> AppOrder:
     return replace(order, issuer_id=card.issuer_id, device_id=card.device_id)
 
 
-async def own_card(system: System, user_id: str, card_no: str) -> AppCard:
-    """A rider's card that is in a phone.
+async def own_card(system: System, user_id: str, card_no: str, places: frozenset[str] = IN_PHONE) -> AppCard:
+    """A rider's card that is in a phone, or wherever else `places` says.
 
     Raises:
         AppCardUnknown: there is none, or it is another rider's.
 
     """
     held = await app.cards_of(system.database, user_id, OURS)
-    found = next((one for one in held if one.card_no == card_no and one.place in {"live", "locked"}), None)
+    found = next((one for one in held if one.card_no == card_no and one.place in places), None)
     if found is None:
         raise AppCardUnknown(f"you have no card {card_no} in a phone")
     return found
@@ -293,17 +294,18 @@ async def told_result(system: System, order: AppOrder, code: str) -> AppOrder:
 async def report_lost(system: System, user_id: str, card_no: str) -> datetime:
     """A lost phone: the card is blocked at once and locked at its next contact; paid out when clearing is over.
 
-    Answers the first moment at which it is paid out.
+    So is what was on a card that went with a phone's reset. Answers the first moment at which it is paid out.
     """
-    card = await own_card(system, user_id, card_no)
+    card = await own_card(system, user_id, card_no, IN_PHONE | {CardPlace.GONE})
     lost = return_card.Return(
         card_no=card.card_no, return_type=return_card.BAD, balance_fen=None, customer=None, payment_method=tsm.OTHER
     )
 
     outcome = await ask_journey(system, OURS, system.clock(), lambda call: return_card.apply(call, lost, lambda: ()))
-    await create(
-        system, user_id, f"lost {card_no}", Wish(business=Business.LOCK, device_id=card.device_id, card_no=card_no)
-    )
+    if card.place in IN_PHONE:
+        await create(
+            system, user_id, f"lost {card_no}", Wish(business=Business.LOCK, device_id=card.device_id, card_no=card_no)
+        )
     return return_card.due_at(system.settings.city, outcome.at)
 
 

@@ -49,7 +49,7 @@ async def look(run: Run, heard: Heard) -> Said:
     """The balance that the card vouches for decides whether there is something to debit."""
     card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
-        return run.end(Standing.UNKNOWN, CARD_NOT_THERE)
+        return run.end(Standing.FAILED, CARD_NOT_THERE)
     reading = looks.read_same_card(heard.script, card)
     init = reading.init
     if init is None or init.terminal != run.program.challenge:
@@ -97,9 +97,9 @@ async def debited(run: Run, heard: Heard) -> Said:
 
 
 async def remove(run: Run, heard: Heard) -> Said:
-    """DELETE the instance, where it still is."""
+    """DELETE the instance, where it still is; one that another card was opened as is that card's."""
     card = run.card
-    if channel.presence(run, heard) is Presence.ABSENT:
+    if channel.presence(run, heard) is Presence.ABSENT or await run.displaced():
         return await _gone(run)
     return channel.send(run, "delete.removed", gp.delete(card.profile.aid))
 

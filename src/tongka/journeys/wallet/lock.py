@@ -17,7 +17,7 @@ async def start(run: Run, _: Mapping[str, Order]) -> Said:
 
 async def set_status(run: Run, heard: Heard) -> Said:
     aid = run.card.profile.aid
-    if channel.presence(run, heard) is Presence.ABSENT:
+    if channel.presence(run, heard) is Presence.ABSENT or await run.displaced():
         return run.end(Standing.FAILED, CARD_NOT_THERE)
     return channel.send(run, "lock.was_set", gp.set_status(aid, locked=run.order.business is Business.LOCK))
 

@@ -21,7 +21,7 @@ from tongka.ledger import Account
 from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Leg, State
 from tongka.store import cards, wallet
 from tongka.store.orders import Order
-from tongka.store.wallet import CardPlace, Standing
+from tongka.store.wallet import Standing
 
 CHIP_FULL, CARD_EXISTS = "chip_full", "card_exists"
 PACKAGE, MODULE = bytes.fromhex("A0000006320101"), bytes.fromhex("A000000632010105")
@@ -47,12 +47,14 @@ async def look(run: Run, heard: Heard) -> Said:
     """Our card: it only remains to prove. Another live card: the element holds one. Else: install."""
     card = run.card
     told = heard[1]
+    run.program.seen = False
     if told and told.ok and len(told.data) == File15.LENGTH:
         found = File15.parse(told.data)
-        if found.asn == card.row.asn:
+        if found.asn == card.row.asn and not run.program.anew:
             return _prove(run, card)
-        if await _is_live(run, card, found):
+        if found.asn != card.row.asn and await _is_live(run, card, found):
             return run.end(Standing.FAILED, CARD_EXISTS)
+        run.program.seen = True
     return await channel.begin(run, "open.install")
 
 
@@ -63,10 +65,12 @@ async def _is_live(run: Run, card: KnownCard, found: File15) -> bool:
 
 
 async def install(run: Run, heard: Heard) -> Said:
-    """Remove what a broken-off opening left, then install."""
+    """Remove what a broken-off opening left, then install; a card that is in use is not removed unseen."""
     aid = run.card.profile.aid
     steps = [gp.Install(PACKAGE, MODULE, aid).command, gp.install_for_personalization(aid)]
-    if channel.presence(run, heard) is not Presence.ABSENT or run.program.refused:
+    if channel.presence(run, heard) is not Presence.ABSENT or run.program.anew:
+        if not run.program.seen and await run.displaced():
+            return run.end(Standing.FAILED, CARD_EXISTS)
         steps.insert(0, gp.delete(aid))
     return channel.send(run, "open.installed", *steps)
 
@@ -77,8 +81,9 @@ async def installed(run: Run, heard: Heard) -> Said:
     if install_sw == gp.Answer.NO_MEMORY:
         return run.end(Standing.FAILED, CHIP_FULL)
     if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
-        run.program.refused = True
+        run.program.anew = True
         raise LookAgain
+    run.program.anew = False
     card = run.card
     stores = await personal.store_data(run, card)
     await _release(run, (await run.orders())[run.order.sale_no])
@@ -113,15 +118,22 @@ def _prove(run: Run, card: KnownCard) -> Said:
 
 
 async def prove(run: Run, heard: Heard) -> Said:
-    """The card is in use from the sale's confirmation on."""
+    """The card is in use from the sale's confirmation on. One that is not whole is made anew.
+
+    Elements differ in what a card answers whose personalisation broke off: some show the files that have come already.
+    """
     card = run.card
+    if heard.refused:
+        run.program.anew = True
+        raise LookAgain
     reading = looks.read_same_card(heard.script, card)
     if reading.init is None or reading.init.terminal != run.program.challenge:
         raise CardAnswersMissing("the answer to INIT FOR LOAD is missing")
     if reading.files != personal.files(card):
-        return await channel.begin(run, "open.install")
+        run.program.anew = True
+        raise LookAgain
     await topup.verify_mac1(run.call, card, reading.init)
-    await wallet.place_card(run.system.database, card.card_no, CardPlace.LIVE, run.element.se_id)
+    await wallet.card_lives(run.system.database, card.card_no, run.element.se_id, run.at)
     standing = await run.orders()
     await _confirm(run, card, standing[run.order.sale_no])
     return await _opened(run, standing)

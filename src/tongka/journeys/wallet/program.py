@@ -18,7 +18,7 @@ from tongka.card.script import Exchange, Script
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import KnownCard, card_of
 from tongka.journeys.wallet.calls import Journey, ask, quiet_call
-from tongka.store import orders
+from tongka.store import orders, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import Order
 from tongka.store.wallet import Session, Standing, WalletOrder
@@ -42,8 +42,12 @@ class Program(msgspec.Struct, omit_defaults=True):
         challenge: what an INIT must repeat.
         order_no: the order that card management is at.
         looks: how often the script has begun.
+        started: the agent was told that the session starts.
+        void: the latest order has no commands; those in `sent` are of an earlier one, whose answers may still come.
+        failures: reports in a row by which the agent could not run anything.
         done: what an update has written.
-        refused: an INSTALL was; something of that name may be there.
+        anew: what stands in the element under the card's name is no whole card: remove it and begin from nothing.
+        seen: what stands there was read, and is no card that is in use.
         ended: the latest order told the agent to stop.
 
     """
@@ -57,8 +61,12 @@ class Program(msgspec.Struct, omit_defaults=True):
     challenge: bytes = b""
     order_no: str = ""
     looks: int = 0
+    started: bool = False
+    void: bool = False
+    failures: int = 0
     done: tuple[int, ...] = ()
-    refused: bool = False
+    anew: bool = False
+    seen: bool = False
     ended: bool = False
 
 
@@ -69,6 +77,7 @@ class Said:
     Attributes:
         state: of the order, from now on.
         wait: nothing can be done yet; ask again.
+        delay_ms: until the agent is to report again.
 
     """
 
@@ -76,10 +85,15 @@ class Said:
     state: Standing = Standing.RUNNING
     reason: str = ""
     wait: bool = False
+    delay_ms: int = 0
 
     @property
     def ends(self) -> bool:
         return self.state is not Standing.RUNNING
+
+    @property
+    def void(self) -> bool:
+        return not self.commands and not self.ends
 
 
 class LookAgain(Exception):  # noqa: N818 - a turn of the script, no error
@@ -114,6 +128,11 @@ class Heard:
     @property
     def all_ok(self) -> bool:
         return all(answer is not None and answer.ok for _, answer in self.answers)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the element said no to something; an answer that was lost is no no."""
+        return any(answer is not None and not answer.ok for _, answer in self.answers)
 
     def status(self, number: int) -> int:
         """A status word, 0 where there is no answer."""
@@ -163,6 +182,10 @@ class Run:
         own = [number for number in (self.order.sale_no, self.order.load_no) if number]
         found = await orders.of_card(self.system.database, self.order.card_no, own)
         return {one.order_no: one for one in found}
+
+    async def displaced(self) -> bool:
+        """Whether the element holds another card in use on our books: what stands in it is not this order's."""
+        return await wallet.other_card_in(self.system.database, self.element.se_id, self.order.card_no) is not None
 
     async def ask(self, journey: Journey, actor: str = "") -> Outcome:
         """What a journey answers; raises what it refuses with."""

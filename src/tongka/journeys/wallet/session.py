@@ -3,6 +3,9 @@
 The order that a round gives out, and where the script then stands, commit in one statement that compares the round; of
 two processes that answer the same report one wins, and both send its bytes. What the element answered may be lost, or
 come twice, or belong to a script that another handshake has ended: in doubt the script looks at the card.
+
+An agent that cannot run anything (the element is not to be had, or it does not know why) moves nothing: the script
+stands where it stood, and is taken up by a look at the card once the agent can.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+import structlog
 
 from tongka.errors import CardError, Failed, MacWrong, Malformed, Refused
 from tongka.journeys.refusals import (
@@ -35,6 +39,10 @@ POLL_S = 0.5
 KEPT = timedelta(days=30)
 """How long the rounds of a session are kept after its end, for complaints."""
 VOID_DELAY_MS = 500
+FIRST_DELAY_MS, LONGEST_DELAY_MS = 500, 30_000
+"""Until an agent that could not run anything is asked again: twice as long each time."""
+FAILURES_MAX = 15
+"""So many in a row, over five minutes in all, and the order waits for another handshake."""
 
 AGAIN = (AlreadyCharged, StaleScript, MoveForbidden, CardReportedError, AnotherOpenOrder)
 """Refusals that say: the books or the card are not where the script thought."""
@@ -53,6 +61,8 @@ class Report:
     Attributes:
         digest: of its contents but the round.
         polling: it has run nothing.
+        failure: what kept the agent from running commands, `localAgentStatusEnum` in lower case; empty if nothing did.
+        error: what the agent says about that, for investigation.
         answers: of the element, in order; empty where one is not to be had.
         round: of the order that it answers; None for the latest.
 
@@ -60,8 +70,15 @@ class Report:
 
     digest: bytes
     polling: bool
+    failure: str = ""
+    error: str = ""
     answers: tuple[bytes, ...] = ()
     round: int | None = None
+
+    @property
+    def ran_nothing(self) -> bool:
+        """For all that the agent knows; the element may have executed what it was sent."""
+        return bool(self.failure) and not any(self.answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,8 @@ class Saying:
     starts: bool
     delay_ms: int
 
+
+log = structlog.get_logger()
 
 Speak = Callable[[Saying], bytes]
 
@@ -114,7 +133,7 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
         return speak(Saying(round=order.round + 1, element=("", ""), said=stop, starts=False, delay_ms=0))
     if order.state in FINAL:
         return await _given(system, order, order.round)
-    if report.round is None and report.polling and program.sent and not order.greeted:
+    if report.round is None and report.polling and program.sent and not (order.greeted or program.void):
         return await _given(system, order, order.round)  # it has not seen the latest order
     return await _answer(Run(system, found, system.clock(), program), report, speak)
 
@@ -123,14 +142,16 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
     """Carry the script on, and give its order out; where another process did so first, give that one's."""
     system, order, program = run.system, run.order, run.program
     if order.greeted:
-        program.looks = 0
+        program.looks, program.failures, program.started = 0, 0, False
     said = await _with_patience(run, report)
+    starts = not (program.started or said.void)
+    program.started, program.void = program.started or starts, said.void
     saying = Saying(
         round=order.round + 1,
         element=(order.se_type or "eSE", run.element.se_id),
         said=said,
-        starts=order.round == 0 or order.greeted,
-        delay_ms=VOID_DELAY_MS if said.wait else 0,
+        starts=starts,
+        delay_ms=VOID_DELAY_MS if said.wait else said.delay_ms,
     )
     body = speak(saying)
     sealed = await system.hsm.seal(msgspec.msgpack.encode(program), _context(order))
@@ -174,6 +195,10 @@ async def _step(run: Run, report: Report) -> Said:
 async def _turn(run: Run, report: Report) -> Said:
     """Read the answers, or begin anew."""
     program = run.program
+    if report.ran_nothing:
+        return _stand(run, report)
+    if not report.polling:
+        _recovered(program)
     if report.polling or not program.phase:
         return await _look(run)
     try:
@@ -184,9 +209,29 @@ async def _turn(run: Run, report: Report) -> Said:
         return await _look(run)
 
 
+def _stand(run: Run, report: Report) -> Said:
+    """Leave everything as it is, and ask again later; the commands may have been executed or not."""
+    program = run.program
+    log.warning("agent ran nothing", order=run.order.server_order_id, why=report.failure, said=report.error)
+    delay_ms = min(FIRST_DELAY_MS << program.failures, LONGEST_DELAY_MS)
+    program.failures += 1
+    if program.failures > FAILURES_MAX:
+        return run.end(Standing.UNKNOWN, report.failure)
+    program.ended = False
+    return Said(delay_ms=delay_ms)
+
+
+def _recovered(program: Program) -> None:
+    """The agent has run something again; it counts as a look, so that one that always fails half way is done with."""
+    if program.failures:
+        program.failures = 0
+        program.looks += 1
+
+
 async def _look(run: Run) -> Said:
     """Begin the script, after whatever broke off before it."""
-    run.program.looks += 1
+    if not run.program.failures:
+        run.program.looks += 1
     run.program.ended = False
     if run.program.looks > LOOKS_MAX:
         return run.end(Standing.UNKNOWN, "card_does_not_follow")

@@ -128,10 +128,19 @@ def read_handshake(body: bytes) -> list[tuple[str, str]]:
     return [(one.se_type, one.se_id) for one in message.elements]
 
 
+FAILURES = {
+    "UNAVAILABLE_SE": "unavailable_se",
+    "UNKNOWN_FAILURE": "unknown_failure",
+    "UNGRANTED_ACCESS": "ungranted_access",
+    "UNGRANDED_ACCESS": "ungranted_access",  # the spelling of errorMsg's description
+}
+"""The statuses of an agent that could not run commands, and what they are called here."""
+ERROR_MAX = 200
+
 Status = Annotated[
     str,
     Meta(
-        pattern=r"^(POLLING|PROCESSED|UNAVAILABLE_SE|UNKNOWN_FAILURE|UNGRANTED_ACCESS|UNGRANDED_ACCESS)\Z",
+        pattern=rf"^(POLLING|PROCESSED|{'|'.join(FAILURES)})\Z",
         description="one of localAgentStatusEnum",
     ),
 ]
@@ -178,6 +187,8 @@ def read_report(body: bytes) -> Report:
     return Report(
         digest=hashlib.sha256(body).digest(),
         polling=message.status.status == "POLLING" and not texts,
+        failure=FAILURES.get(message.status.status, ""),
+        error=(message.status.error or "")[:ERROR_MAX],
         answers=tuple(parse_hex(text, "listOfRAPDU") for text in texts),
         round=message.round,
     )
@@ -188,7 +199,7 @@ def write_order(saying: Saying) -> bytes:
     order: dict[str, Any] = {"round": saying.round, "delay": saying.delay_ms}
     commands: list[dict[str, Any]] = []
     said = saying.said
-    if saying.starts and not said.wait:
+    if saying.starts:
         commands.append({"ramCommandType": "ramStartCommand"})
     if said.commands:
         order["chosenSecureElement"] = {"seType": saying.element[0], "seId": saying.element[1]}

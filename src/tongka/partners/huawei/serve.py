@@ -39,6 +39,7 @@ from tongka.system import System
 JSON = "application/json"
 ORDER_PATH = "/wallet/order"
 SANDBOX = "sandbox"
+SESSION = "sessionId"
 _SIGNATURE = re.compile(r"[0-9A-F]{128}|[0-9a-f]{128}", re.ASCII)
 
 STATUS: tuple[tuple[type[TongkaError], int], ...] = (
@@ -125,16 +126,20 @@ class WalletServer:
         except TongkaError as error:
             await self._note(institution, error)
             raise
-        return JSONResponse({"sessionId": order.session_id}, 201)
+        return JSONResponse({SESSION: order.session_id}, 201)
 
     async def status(self, request: Request, body: bytes) -> Response:
-        """`GET /order/{serverOrderId}`, signed over the empty body; a sandbox also tells those who sign nothing."""
+        """`GET /order/{serverOrderId}`, signed over the empty body.
+
+        A sandbox also tells those who sign nothing how an order is, but never its session, which is all that IF5 asks
+        for.
+        """
         number = request.path_params["number"]
-        if "X-Signature" not in request.headers and self._system.settings.mode == SANDBOX:
-            found = await orders.find_anybodys(self._system, request.headers.get("X-Institution", ""), number)
-        else:
+        if "X-Signature" in request.headers or self._system.settings.mode != SANDBOX:
             found = await orders.find(self._system, self._signed_by(request, body), number)
-        return JSONResponse(await self._told(found))
+            return JSONResponse(await self._told(found))
+        found = await orders.find_anybodys(self._system, request.headers.get("X-Institution", ""), number)
+        return JSONResponse({name: value for name, value in (await self._told(found)).items() if name != SESSION})
 
     async def withdraw(self, request: Request, body: bytes) -> Response:
         """`POST /order/{serverOrderId}/withdraw`: refund what has not reached the card."""
@@ -149,7 +154,7 @@ class WalletServer:
             "businessType": order.business.value,
             "state": order.state.value.upper(),
             "reason": order.reason,
-            "sessionId": order.session_id,
+            SESSION: order.session_id,
             "issuerId": order.issuer_id,
             "deviceId": order.device_id,
             "logicalCardNumber": order.card_no,

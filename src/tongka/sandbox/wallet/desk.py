@@ -36,16 +36,15 @@ class OrderDesk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpDesk:
-    """Asks over HTTP: `GET order_url/{serverOrderId}`.
+    """Asks over HTTP: `GET order_url/{serverOrderId}`, for an institution's own orders.
 
-    An institution asks for its own orders and signs like an order, SM3withSM2 over the empty body. Without a key the
-    question is not signed: a sandbox tells the wallet of anybody's orders.
+    The question is signed like an order, SM3withSM2 over the empty body.
     """
 
     http: httpx.AsyncClient
     order_url: str
-    institution: str = ""
-    key: sm2.PrivateKey | None = None
+    institution: str
+    key: sm2.PrivateKey
 
     async def find(self, server_order_id: str) -> KnownOrder | None:
         try:
@@ -64,6 +63,4 @@ class HttpDesk:
         )
 
     def _headers(self) -> dict[str, str]:
-        if self.key is None:
-            return {}
         return {"X-Institution": self.institution, "X-Signature": sm2.sign(self.key, b"").hex().upper()}
