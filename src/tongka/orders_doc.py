@@ -25,7 +25,7 @@ MEANING: Mapping[State, str] = {
 
 EVIDENCE: Mapping[Event, str] = {
     Event.AUTHORISE: "MAC1",
-    Event.REWRITE: "MAC1 at the pin",
+    Event.REWRITE: "MAC1 at the pin, same balance",
     Event.CREDITED: "E+",
     Event.REPORTED_FAILED: "E0",
     Event.SILENCE: "E0",

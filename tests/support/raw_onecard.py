@@ -100,7 +100,7 @@ class Desk:
         return await self.ask("/tuxedo/alverify", CarNo=card.number, **told)
 
     async def authorise(self, card: Card, init: dict[str, str], trade_id: str, **changes: str) -> dict[str, str]:
-        fields = paid() | init | card.names("CarNo") | {"TradeID": trade_id} | changes
+        fields = paid(PaymentTradeID=f"p-{trade_id}") | init | card.names("CarNo") | {"TradeID": trade_id} | changes
         return await self.ask("/tuxedo/mac1authal", **fields)
 
     async def transfer(self, card: Card, init: dict[str, str], trade_id: str, **changes: str) -> dict[str, str]:

@@ -104,7 +104,7 @@ async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fr
         return await _proved(call, card, order)
     if _is_untouched(order, fresh):
         return await _conclude(call, order, Event.MANAGED_NOT_CREDITED, Verdict.NOT_CREDITED, pin_atc=None)
-    if counter.overtaken(order, fresh) and not call.system.settings.city.shared_load_keys:
+    if counter.overtaken(order, fresh) and not await counter.proves_nothing(call.system, order):
         changes = {"challenge": None, "closed_by": counter.CLOSED_BY}
         outcome = call.outcome(order=order, verdict=Verdict.CREDITED)
         return await call.move(order, Event.MANAGED_CREDITED, outcome, changes=changes, **counter.payout(order))
@@ -153,7 +153,7 @@ async def _is_proved(call: Call, card: KnownCard, order: Order, answers: Script)
         if order.kind is Kind.RETURN:
             await verify_debit(call, card, order, tac)
         else:
-            await topup.verify_tac(call, card, order, tac)
+            await topup.verify_tac(call.system, card, order, tac)
     except MacWrong:
         await looks.count_failure(call, card)
         return False

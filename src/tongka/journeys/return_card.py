@@ -10,16 +10,14 @@ from tongka.card.commands import CommandKind
 from tongka.card.purse import Moment, PurchaseInit
 from tongka.card.script import Script
 from tongka.days import ZONE
-from tongka.errors import CardAnswersMissing, HsmUnavailable, MacWrong, Malformed
-from tongka.journeys import looks
+from tongka.errors import CardAnswersMissing, HsmUnavailable, Malformed
+from tongka.journeys import looks, tac
 from tongka.journeys.call import Call
 from tongka.journeys.debit import payout, verify_debit
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import (
-    CardReportedError,
     NeedsCardManagement,
     OrderNotFound,
-    TacWrong,
     TooEarly,
 )
 from tongka.journeys.topup import new_order
@@ -149,33 +147,19 @@ async def confirm(
         return await _pay_claim(call, card, order)
     if order.command is None or order.state in {State.INITIAL, State.AUTHORISING, State.FAILED}:
         raise MoveForbidden(f"order {order_no} has no command under way; send cardReturnApply first")
-    answer = looks.answer_to(script((Command.parse(order.command),)), CommandKind.DEBIT_FOR_PURCHASE)
-    if answer is None:
-        raise CardAnswersMissing("the answer to DEBIT FOR PURCHASE is missing")
+    answer = tac.answer_to(script((Command.parse(order.command),)), CommandKind.DEBIT_FOR_PURCHASE)
     if not answer.ok or len(answer.data) != DEBIT_ANSWER_LEN:
-        return await _reported_failed(call, order, answer.sw)
+        return await tac.reported_failed(call, order, CommandKind.DEBIT_FOR_PURCHASE, answer.sw)
     return await _check_tac(call, card, order, answer.data[:4])
 
 
-async def _reported_failed(call: Call, order: Order, sw: int) -> bytes:
-    error = CardReportedError(f"DEBIT FOR PURCHASE answered {sw:04X}; run card management")
-    if order.state in {State.AUTHORISED, State.UNKNOWN}:
-        return await call.move(order, Event.REPORTED_FAILED, error, detail=f"{sw:04X}")
-    raise error
-
-
-async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> bytes:
-    await looks.require_trusted(call, card)
+async def _check_tac(call: Call, card: KnownCard, order: Order, told: bytes) -> bytes:
     try:
-        await verify_debit(call, card, order, tac)
-    except MacWrong as error:
-        await looks.count_failure(call, card)
-        wrong = TacWrong("the TAC does not verify; run card management")
-        if order.state in {State.AUTHORISED, State.UNKNOWN}:
-            return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")
-        raise wrong from error
+        refused = await tac.refuse_wrong(call, card, order, lambda: verify_debit(call, card, order, told))
     except HsmUnavailable as error:
         raise HsmUnavailable("the keys do not answer; send the same confirm again") from error
+    if refused is not None:
+        return refused
     return await _pay(call, card, order, Event.CREDITED, "tac")
 
 

@@ -8,7 +8,7 @@ in the same move that pins the order to the card's counter, and a rewrite draws 
 from dataclasses import dataclass, replace
 
 from tongka.card.purse import LoadInit, Moment, TransactionType
-from tongka.errors import LedgerRefused, Refused
+from tongka.errors import LedgerRefused, Refused, RepeatedWithOtherContents
 from tongka.journeys import counter, looks, topup
 from tongka.journeys.call import Call
 from tongka.journeys.looks import KnownCard
@@ -78,6 +78,7 @@ async def load_trade(call: Call, order_no: str, load: Load) -> bytes:
     looks.require_alive(order)
     if order.paid:
         looks.require_amount(order, load.funding.amount_fen)
+        _require_same_source(call, order, load.funding)
     else:
         await _require_payable(call, card, load)
     standing = await looks.standing_of(call, load.card_no)
@@ -126,6 +127,16 @@ def _is_same(call: Call, order: Order, load: Load) -> bool:
     again = order.state in CHARGEABLE and wanted.account != 0
     same = (order.kind, order.amount_fen) == (wanted.kind, wanted.amount_fen)
     return same and (again or _begun_at(order) == load.init.online_atc)
+
+
+def _require_same_source(call: Call, order: Order, funding: Funding) -> None:
+    """A trade and its payment belong to each other one to one: another payment would be taken and pay for nothing.
+
+    Whoever rewrites another institution's order is not asked: its payment is not his to know, and his own is not taken.
+    """
+    paid_by, wanted = (order.payment_order, order.funded_from), (funding.payment_order, funding.account)
+    if order.institution == call.actor and paid_by != wanted:
+        raise RepeatedWithOtherContents(f"order {order.order_no} was paid for otherwise; a rewrite names what paid it")
 
 
 async def _card(call: Call, load: Load) -> KnownCard:

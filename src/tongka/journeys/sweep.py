@@ -6,11 +6,10 @@ from datetime import timedelta
 
 from tongka.card.files import File15
 from tongka.card.profiles import profile_named
-from tongka.card.purse import Moment
 from tongka.days import business_date
 from tongka.errors import HsmUnavailable, MacWrong
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.topup import pinned_init
+from tongka.journeys.topup import verify_tac
 from tongka.orders import Event, State
 from tongka.store import cards, orders
 from tongka.store.orders import Order
@@ -44,13 +43,11 @@ async def sweep(system: System) -> int:
 async def _verify_held(system: System, order: Order) -> bool:
     """7: the TAC was kept because the keys did not answer."""
     row = await cards.find(system.database, order.card_no)
-    if row is None or not order.evidence or not order.moment:
+    if row is None or not order.evidence:
         return False
     card = KnownCard(row, profile_named(row.profile), File15.parse(row.file15))
-    init = pinned_init(order)
-    moment = Moment(order.moment[:4], order.moment[4:])
     try:
-        await system.hsm.verify_load_tac(card.keys(init.key_version), init, moment, order.evidence)
+        await verify_tac(system, card, order, order.evidence)
     except HsmUnavailable:
         return False
     except MacWrong:

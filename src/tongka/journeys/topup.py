@@ -25,7 +25,7 @@ from tongka.errors import (
     RepeatedWithOtherContents,
     Unsupported,
 )
-from tongka.journeys import counter, looks
+from tongka.journeys import counter, looks, tac
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import (
@@ -34,19 +34,18 @@ from tongka.journeys.refusals import (
     AmountNotMultiple,
     AmountTooSmall,
     CardHoldsLess,
-    CardReportedError,
     NeedsCardManagement,
     OperationUnknown,
     OrderWithdrawn,
     OverMaximum,
     RepeatedPayment,
-    TacWrong,
 )
 from tongka.ledger import Account
 from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Kind, Leg, MoveForbidden, State
 from tongka.payments import Answer
 from tongka.store import orders
 from tongka.store.orders import AnotherOpenOrder, Order
+from tongka.system import System
 
 WITH_COMMANDS_AGAIN = (*CHARGEABLE, State.AUTHORISED, State.UNKNOWN)
 TAC_LEN = 4
@@ -235,6 +234,7 @@ async def authorise_init(
     if order.state in CHARGEABLE:
         return await _first(call, card, order, init, when, funding=funding)
     if order.state in RELEASED and init.online_atc == order.pin_atc:
+        _require_same_balance(order, init)
         return await _rewrite(call, card, order, init, when)
     if order.state is State.AUTHORISING:
         raise Busy(f"order {order.order_no} is being authorised; ask again")
@@ -320,6 +320,19 @@ async def _rewrite(call: Call, card: KnownCard, order: Order, init: LoadInit, wh
     return await _release(call, order, Event.REWRITE, anew | _completion(order, when, mac2))
 
 
+def _require_same_balance(order: Order, init: LoadInit) -> None:
+    """A rewrite matches card, counter, amount and balance.
+
+    At one counter a balance can only fall, by riding: a lower one is for card management, which asks the card itself,
+    and a higher one is an answer from before the order's own.
+    """
+    if init.balance != (given := pinned_init(order).balance):
+        raise NeedsCardManagement(
+            f"the card held {given} fen when order {order.order_no} got its MAC2, and answers {init.balance} now;"
+            " run card management"
+        )
+
+
 def _completion(order: Order, when: Moment, mac2: bytes) -> dict[str, Any]:
     """The columns that hold what is released: the command and its date and time."""
     complete = commands.debit_for_unload if order.kind is Kind.UNLOAD else commands.credit_for_load
@@ -352,45 +365,37 @@ async def confirm(call: Call, card_no: str, order_no: str, amount_fen: int, scri
     if order.command is None or order.state in {State.INITIAL, State.AUTHORISING}:
         raise MoveForbidden(f"order {order_no} has no command under way; send cardChargeRequest first")
     ran = script()
-    answer = looks.answer_to(ran, CommandKind.CREDIT_FOR_LOAD)
-    if answer is None:
-        raise CardAnswersMissing("the answer to CREDIT FOR LOAD is missing")
+    answer = tac.answer_to(ran, CommandKind.CREDIT_FOR_LOAD)
     if not answer.ok or len(answer.data) != TAC_LEN:
-        return await _reported_failed(call, order, answer.sw)
+        return await tac.reported_failed(call, order, CommandKind.CREDIT_FOR_LOAD, answer.sw)
     return await _check_tac(call, card, order, answer.data)
 
 
-async def _reported_failed(call: Call, order: Order, sw: int) -> bytes:
-    """A status word is a hint for people: the result is unknown until the card itself vouches."""
-    error = CardReportedError(f"CREDIT FOR LOAD answered {sw:04X}; run card management")
-    if order.state in {State.AUTHORISED, State.UNKNOWN}:
-        return await call.move(order, Event.REPORTED_FAILED, error, detail=f"{sw:04X}")
-    raise error
-
-
-async def _check_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> bytes:
-    await looks.require_trusted(call, card)
+async def _check_tac(call: Call, card: KnownCard, order: Order, told: bytes) -> bytes:
     try:
-        await verify_tac(call, card, order, tac)
-    except MacWrong as error:
-        await looks.count_failure(call, card)
-        wrong = TacWrong("the TAC does not verify; run card management")
-        if order.state in {State.AUTHORISED, State.UNKNOWN}:
-            return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")
-        raise wrong from error
+        refused = await tac.refuse_wrong(call, card, order, lambda: verify_tac(call.system, card, order, told))
     except HsmUnavailable:
         if order.state is State.FAILED:
             raise  # it was proved not to be on the card; a word against that is not kept unread
         held = OperationUnknown("the answer is kept and will be verified as soon as the keys answer")
-        return await call.move(order, Event.HELD, held, changes={"evidence": tac})
+        return await call.move(order, Event.HELD, held, changes={"evidence": told})
+    if refused is not None:
+        return refused
     return await call.move(order, Event.CREDITED, call.outcome(order=order), changes={"closed_by": "tac"})
 
 
-async def verify_tac(call: Call, card: KnownCard, order: Order, tac: bytes) -> None:
-    """E+: the TAC over the pinned counter, amount, terminal, and our date and time."""
+async def verify_tac(system: System, card: KnownCard, order: Order, told: bytes) -> None:
+    """E+: the TAC over the pinned counter, amount, terminal, and our date and time.
+
+    Raises:
+        MacWrong: it does not verify, or may be the TAC of another order's command for the same counter.
+
+    """
+    if await counter.is_used_up(system, order):
+        raise MacWrong(f"the counter of order {order.order_no} has credited another order")
     init = pinned_init(order)
     moment = Moment((order.moment or b"")[:4], (order.moment or b"")[4:])
-    await call.system.hsm.verify_load_tac(card.keys(init.key_version), init, moment, tac)
+    await system.hsm.verify_load_tac(card.keys(init.key_version), init, moment, told)
 
 
 def pinned_init(order: Order) -> LoadInit:

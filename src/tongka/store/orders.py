@@ -205,6 +205,18 @@ async def standing(database: Database, card_no: str, institution: str) -> list[O
     return [_order(row) for row in rows]
 
 
+async def is_counter_used(database: Database, card_no: str, online_atc: int, *, but: str) -> bool:
+    """Whether another load or unload of this card was done at a counter."""
+    found = await database.read_value(
+        "SELECT EXISTS (SELECT FROM orders WHERE card_no = $1 AND pin_atc = $2 AND order_no <> $3"
+        " AND kind IN ('topup', 'unload') AND state IN ('5', '8'))",
+        card_no,
+        online_atc,
+        but,
+    )
+    return bool(found)
+
+
 async def claims_since(database: Database, institution: str, before: datetime, limit: int) -> list[Order]:
     """An institution's claims for bad cards that were made before a moment and are not paid out, oldest first."""
     rows = await database.read(

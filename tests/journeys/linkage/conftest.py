@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from raw_onecard import CHANNEL, DOMAIN, KEY, MERCHANT, PASSWORD, TERMINAL, Card, Desk
 from tongka.journeys import group, passwords
 from tongka.ledger import Account
+from tongka.partners.huzhou.client import Order, Outcome
 from tongka.partners.linkage import serve
 from tongka.partners.linkage.channels import key_context
 from tongka.partners.linkage.client import Identity, OneCard
@@ -73,6 +74,12 @@ class OneCardWorld:
 
     async def prepaid_fen(self) -> int:
         return (await prepaid.find(self.world.database, MERCHANT, DOMAIN)).balance_fen
+
+    async def recover(self, card: Card, trade_id: str, amount_fen: int) -> Outcome:
+        """Card management of a trade, at a card front."""
+        order = Order(order_no=trade_id, card_no=card.number, amount_fen=amount_fen, payment_method="03")
+        card.plastic.power_on()
+        return await self.world.client.recover(card.plastic, order)
 
     async def state(self, trade_id: str) -> str:
         order = await orders.by_number(self.world.database, trade_id)

@@ -142,23 +142,17 @@ async def test_an_unload_to_a_prepaid_account_that_broke_is_decided_by_card_mana
     init = card.init(700, UNLOAD)
     trade_id = (await onecard.desk.verify(card, init))["TradeID"]
     assert (await onecard.desk.transfer(card, init, trade_id))["ErrorCode"] == OK
-    assert await recover(onecard, card, trade_id, 700) is Outcome.NOT_CREDITED
+    assert await onecard.recover(card, trade_id, 700) is Outcome.NOT_CREDITED
     assert await onecard.state(trade_id) == "3"
     init = card.init(700, UNLOAD)
     assert card.complete(init, await onecard.desk.transfer(card, init, trade_id)) == 0x9000
     assert await onecard.prepaid_fen() == 10_000
-    assert await recover(onecard, card, trade_id, 700) is Outcome.CREDITED
+    assert await onecard.recover(card, trade_id, 700) is Outcome.CREDITED
     assert await onecard.prepaid_fen() == 10_700
     await onecard.world.books()
 
 
 # --- recovery over the other interface --------------------------------------------------------------------------------
-
-
-async def recover(onecard, card, trade_id: str, amount_fen: int) -> Outcome:
-    order = Order(order_no=trade_id, card_no=card.number, amount_fen=amount_fen, payment_method="03")
-    card.plastic.power_on()
-    return await onecard.world.client.recover(card.plastic, order)
 
 
 @pytest.mark.parametrize("credited", [False, True])
@@ -167,7 +161,7 @@ async def test_a_card_topped_up_half_way_over_onecard_is_recovered_at_a_card_fro
     init, answer, trade_id = await onecard.desk.top_up(card, 1_000)
     if credited:
         card.complete(init, answer)
-    assert await recover(onecard, card, trade_id, 1_000) is (Outcome.CREDITED if credited else Outcome.NOT_CREDITED)
+    assert await onecard.recover(card, trade_id, 1_000) is (Outcome.CREDITED if credited else Outcome.NOT_CREDITED)
     assert await onecard.state(trade_id) == ("8" if credited else "3")
     if not credited:  # the money is still there: the phone goes on with its trade
         init = card.init(1_000)
@@ -183,7 +177,7 @@ async def test_card_management_counts_an_onecard_load_whose_proof_is_gone(onecar
     init, answer, trade_id = await onecard.desk.top_up(card, 1_000)
     card.complete(init, answer)
     card.plastic.image = card.plastic.image.__class__.from_json({**card.plastic.image.to_json(), "proofs": {}})
-    assert await recover(onecard, card, trade_id, 1_000) is Outcome.CREDITED
+    assert await onecard.recover(card, trade_id, 1_000) is Outcome.CREDITED
     order = await orders.by_number(onecard.world.database, trade_id)
     assert (order.state.value, order.closed_by) == ("8", "counter")
     await onecard.world.books()
@@ -227,7 +221,7 @@ async def test_a_trade_rewritten_at_a_card_front_is_confirmed_there(onecard):
     )  # fmt: skip
     await client.card_charge_request(request)
     assert await onecard.state(trade_id) == "2"
-    assert await recover(onecard, card, order.order_no, 1_000) is Outcome.NOT_CREDITED
+    assert await onecard.recover(card, order.order_no, 1_000) is Outcome.NOT_CREDITED
     await onecard.world.books()
 
 
@@ -305,7 +299,7 @@ async def test_what_a_prepaid_account_paid_goes_back_to_it(onecard):
     trade_id = (await onecard.desk.verify(card, init))["TradeID"]
     await onecard.desk.transfer(card, init, trade_id)
     assert await onecard.prepaid_fen() == 9_000
-    await recover(onecard, card, trade_id, 1_000)
+    await onecard.recover(card, trade_id, 1_000)
     order = await orders.by_number(onecard.world.database, trade_id)
     stamp = onecard.stamp
     step = orders.Move(
