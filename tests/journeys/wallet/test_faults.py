@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from phone_stories import AID, dies, submitted
 from tongka.card.apdu import Response
 from tongka.errors import CardGone
 from tongka.journeys.wallet import session as sessions
@@ -13,14 +14,12 @@ from tongka.partners.huawei.messages import write_order
 from tongka.sandbox.element.image import Instance
 from tongka.store import ledger
 
-AID = bytes.fromhex("A000000632010105")
-
 
 class DiedError(Exception):
     """The process is gone."""
 
 
-def dies(_: object) -> bytes:
+def process_dies(_: object) -> bytes:
     raise DiedError
 
 
@@ -30,7 +29,7 @@ async def drive(world, phone, session: str) -> str:
     report = Report(digest=b"", polling=True)
     for _ in range(60):
         with pytest.raises(DiedError):
-            await sessions.exchange(world.system, session, report, dies)
+            await sessions.exchange(world.system, session, report, process_dies)
         order = json.loads(await sessions.exchange(world.system, session, report, write_order))
         answers = None
         for command in order["ramCommands"]:
@@ -99,6 +98,19 @@ async def test_a_card_that_went_with_a_reset_makes_room_for_another_and_stays_on
     await world.books()
 
 
+async def test_an_opening_in_a_reset_phone_that_dies_goes_on(world, phones):
+    phone = await phones.new()
+    for nth in (9, 14, 19, 24, 29):
+        assert await phone.do("OPEN", f"B{nth}", amount=100) == "done"
+        made_anew(phone)
+        session = await submitted(phone, "OPEN", f"O{nth}", amount=700)
+        assert await dies(phone, session, nth)
+        assert await phone.run(session) == "done"
+        assert phone.element.image.instances[AID].purse.balance_fen == 700
+        assert await phone.do("DELETE", f"D{nth}") == "done"
+    await world.books()
+
+
 async def test_orders_of_a_card_that_is_gone_leave_the_one_that_took_its_place_alone(world, phones):
     phone = await phones.new()
     assert await phone.do("OPEN", "O1", amount=1_000) == "done"
@@ -146,6 +158,70 @@ async def test_a_locked_card_is_not_topped_up(world, phones):
     assert await phone.do("TOPUP", "T2", amount=100) == "done"
     await phones.refunds()
     await world.books()
+
+
+class Refusing:
+    """An element that says no to one instruction, whatever it is asked; `times` so often, then no more."""
+
+    def __init__(self, inner, ins: int, sw: int, times: int = 10**6) -> None:
+        self.inner, self.ins, self.sw, self.times = inner, ins, sw, times
+
+    def __getattr__(self, name: str):
+        return getattr(self.inner, name)
+
+    def transmit(self, apdu: bytes) -> Response:
+        if apdu[1] != self.ins or self.times <= 0 or not apdu[0] & 0x80:
+            return self.inner.transmit(apdu)
+        self.times -= 1
+        return Response(b"", self.sw)
+
+
+REFUSALS = [
+    (0x50, 0x6A88, "failed/channel_refused_6A88"),
+    (0x82, 0x6300, "failed/channel_refused_6300"),
+    (0xE6, 0x6A88, "failed/install_refused_6A88"),
+    (0xE6, 0x6A84, "failed/chip_full"),
+    (0xE2, 0x6581, "failed/personalisation_refused_6581"),
+    (0xE2, 0x6A84, "failed/chip_full"),
+    (0x5C, 0x6985, "failed/card_refused_6985"),
+]
+
+
+@pytest.mark.parametrize(("ins", "sw", "notice"), REFUSALS)
+async def test_an_element_that_refuses_for_good_is_left_empty_and_the_order_refundable(world, phones, ins, sw, notice):
+    phone = await phones.new()
+    chip, phone.element = phone.element, Refusing(phone.element, ins, sw)
+    assert await phone.do("OPEN", "O1", amount=500, deposit=1_000) == notice
+    assert not chip.image.instances
+    assert (await phone.withdraw("O1")).status_code == 200
+    await phones.refunds()
+    assert sorted(world.bank.refunded.values()) == [500, 1_000]
+    phone.element = chip
+    assert await phone.do("OPEN", "O2", amount=500) == "done"
+    await world.books()
+
+
+@pytest.mark.parametrize(("ins", "sw", "notice"), REFUSALS)
+async def test_an_element_that_refuses_once_is_asked_again(world, phones, ins, sw, notice):
+    phone = await phones.new()
+    phone.element = Refusing(phone.element, ins, sw, times=1)
+    assert await phone.do("OPEN", "O1", amount=500) == (notice if "chip_full" in notice else "done")
+    await world.books()
+
+
+async def test_a_lock_that_the_element_refuses_fails(phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "O1")
+    phone.element = Refusing(phone.element, 0xF0, 0x6A80)
+    assert await phone.do("LOCK", "L1") == "failed/lock_refused_6A80"
+
+
+async def test_a_deletion_tells_what_it_paid_out(phones):
+    phone = await phones.new()
+    await phone.do("OPEN", "O1", amount=500, deposit=1_800)
+    assert await phone.do("DELETE", "D1") == "done"
+    told = await phone.state("D1")
+    assert (told["balance"], told["deposit"]) == (500, 1_800)
 
 
 async def test_an_element_with_other_keys_is_not_opened(world, phones):

@@ -7,12 +7,14 @@ the element loses its power; then a command is refused, and the script opens ano
 from enum import Enum, auto
 
 from tongka.card import global_platform as gp
-from tongka.card.apdu import Command, StatusWord
+from tongka.card.apdu import Command
 from tongka.card.secure_channel import Channel, initialize_update
 from tongka.card.secure_channel.protocol import CHALLENGE_LEN
 from tongka.errors import CardError, Malformed
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import ElementRefuses, Heard, LookAgain, Phase, Run, Said
 from tongka.keys import ElementKeys
+
+CHANNEL = "channel"
 
 
 def element_keys(run: Run) -> ElementKeys:
@@ -33,8 +35,10 @@ async def begin(run: Run, after: str) -> Said:
 async def opened(run: Run, heard: Heard) -> Said:
     """The card's cryptogram proves that it is the element; ours lets us in."""
     answer = heard[1]
-    if answer is None or not answer.ok:
+    if answer is None:
         raise LookAgain
+    if not answer.ok:
+        raise ElementRefuses(CHANNEL, answer.sw)
     program = run.program
     program.greeting = answer.data
     channel, authenticate = await run.system.hsm.open_channel(element_keys(run), program.host_challenge, answer.data)
@@ -60,11 +64,14 @@ def presence(run: Run, heard: Heard) -> Presence:
     """Read the answers to EXTERNAL AUTHENTICATE and GET STATUS.
 
     Raises:
-        LookAgain: the channel does not stand, or the answer was lost.
+        ElementRefuses: it does not let us in.
+        LookAgain: an answer was lost.
 
     """
-    told = heard[1]
-    if heard.status(0) != StatusWord.OK or told is None:
+    opened, told = heard[0], heard[1]
+    if opened is not None and not opened.ok:
+        raise ElementRefuses(CHANNEL, opened.sw)
+    if opened is None or told is None:
         raise LookAgain
     if told.sw in ABSENT:
         return Presence.ABSENT

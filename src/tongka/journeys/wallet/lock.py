@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tongka.card import global_platform as gp
 from tongka.journeys.wallet import channel
 from tongka.journeys.wallet.channel import Presence
-from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, ElementRefuses, Heard, LookAgain, Phase, Run, Said
 from tongka.store import wallet
 from tongka.store.orders import Order
 from tongka.store.wallet import Business, CardPlace, Standing
@@ -23,11 +23,18 @@ async def set_status(run: Run, heard: Heard) -> Said:
 
 
 async def was_set(run: Run, heard: Heard) -> Said:
+    if heard.refused:
+        raise ElementRefuses("lock", heard.refused)
     if not heard.all_ok:
         raise LookAgain
     place = CardPlace.LOCKED if run.order.business is Business.LOCK else CardPlace.LIVE
     await wallet.place_card(run.system.database, run.order.card_no, place, run.element.se_id)
     return run.end(Standing.DONE)
+
+
+async def give_up(run: Run, reason: str) -> Said:
+    """The card is as it was."""
+    return run.end(Standing.FAILED, reason)
 
 
 PHASES: dict[str, Phase] = {"lock.set": set_status, "lock.was_set": was_set}

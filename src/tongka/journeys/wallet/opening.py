@@ -16,7 +16,7 @@ from tongka.journeys import looks, topup
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.wallet import channel, load, personal
 from tongka.journeys.wallet.channel import Presence
-from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import ElementRefuses, Heard, LookAgain, Phase, Run, Said
 from tongka.ledger import Account
 from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Leg, State
 from tongka.store import cards, wallet
@@ -47,14 +47,13 @@ async def look(run: Run, heard: Heard) -> Said:
     """Our card: it only remains to prove. Another live card: the element holds one. Else: install."""
     card = run.card
     told = heard[1]
-    run.program.seen = False
+    run.program.seen = heard.status(0) == StatusWord.OK and told is not None
     if told and told.ok and len(told.data) == File15.LENGTH:
         found = File15.parse(told.data)
         if found.asn == card.row.asn and not run.program.anew:
             return _prove(run, card)
         if found.asn != card.row.asn and await _is_live(run, card, found):
             return run.end(Standing.FAILED, CARD_EXISTS)
-        run.program.seen = True
     return await channel.begin(run, "open.install")
 
 
@@ -82,7 +81,7 @@ async def installed(run: Run, heard: Heard) -> Said:
         return run.end(Standing.FAILED, CHIP_FULL)
     if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
         run.program.anew = True
-        raise LookAgain
+        raise _no(heard, "install")
     run.program.anew = False
     card = run.card
     stores = await personal.store_data(run, card)
@@ -100,8 +99,10 @@ async def _release(run: Run, sale: Order) -> Order:
 
 
 async def personalised(run: Run, heard: Heard) -> Said:
+    if heard.refused == gp.Answer.NO_MEMORY:
+        return await give_up(run, CHIP_FULL)
     if not heard.all_ok:
-        raise LookAgain
+        raise _no(heard, "personalisation")
     return _prove(run, run.card)
 
 
@@ -125,7 +126,7 @@ async def prove(run: Run, heard: Heard) -> Said:
     card = run.card
     if heard.refused:
         run.program.anew = True
-        raise LookAgain
+        raise _no(heard, "card")
     reading = looks.read_same_card(heard.script, card)
     if reading.init is None or reading.init.terminal != run.program.challenge:
         raise CardAnswersMissing("the answer to INIT FOR LOAD is missing")
@@ -160,10 +161,45 @@ async def _opened(run: Run, standing: Mapping[str, Order]) -> Said:
     return await load.start(run, standing) if run.order.load_no else run.end(Standing.DONE)
 
 
+def _no(heard: Heard, step: str) -> LookAgain:
+    return ElementRefuses(step, heard.refused) if heard.refused else LookAgain()
+
+
+# --- giving up --------------------------------------------------------------------------------------------------------
+
+
+async def give_up(run: Run, reason: str) -> Said:
+    """The element will not have the card. Nothing of value is in it: remove what there is, so that the rider is paid.
+
+    Raises:
+        LookAgain: the card is in use after all.
+
+    """
+    if (await run.orders())[run.order.sale_no].state in DONE:
+        raise LookAgain
+    tidied, run.program.reason = bool(run.program.reason), run.program.reason or reason
+    if tidied or reason.startswith(channel.CHANNEL):
+        return run.end(Standing.FAILED, run.program.reason)
+    return await channel.begin(run, "open.rollback")
+
+
+async def rollback(run: Run, heard: Heard) -> Said:
+    """Remove the instance; one that is another card's stays."""
+    if channel.presence(run, heard) is Presence.ABSENT or await run.displaced():
+        return await rolled_back(run, heard)
+    return channel.send(run, "open.rolled_back", gp.delete(run.card.profile.aid))
+
+
+async def rolled_back(run: Run, _: Heard) -> Said:
+    return run.end(Standing.FAILED, run.program.reason)
+
+
 PHASES: dict[str, Phase] = {
     "open.look": look,
     "open.install": install,
     "open.installed": installed,
     "open.personalised": personalised,
     "open.prove": prove,
+    "open.rollback": rollback,
+    "open.rolled_back": rolled_back,
 }

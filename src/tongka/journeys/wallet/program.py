@@ -47,6 +47,8 @@ class Program(msgspec.Struct, omit_defaults=True):
         failures: reports in a row by which the agent could not run anything.
         done: what an update has written.
         anew: what stands in the element under the card's name is no whole card: remove it and begin from nothing.
+        refusals: of the element, to what only it can do.
+        reason: why the script gives up, while it tidies up behind itself.
         seen: what stands there was read, and is no card that is in use.
         ended: the latest order told the agent to stop.
 
@@ -67,6 +69,8 @@ class Program(msgspec.Struct, omit_defaults=True):
     done: tuple[int, ...] = ()
     anew: bool = False
     seen: bool = False
+    refusals: int = 0
+    reason: str = ""
     ended: bool = False
 
 
@@ -100,6 +104,14 @@ class LookAgain(Exception):  # noqa: N818 - a turn of the script, no error
     """The answers are not what the script expects: begin anew, by looking at the card."""
 
 
+class ElementRefuses(LookAgain):
+    """The element said no to what a sound one does: begin anew, but not for ever."""
+
+    def __init__(self, step: str, sw: int) -> None:
+        super().__init__(step)
+        self.reason = f"{step}_refused_{sw:04X}"
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The commands of an order, each with its answer; None where it is not to be had."""
@@ -130,9 +142,9 @@ class Heard:
         return all(answer is not None and answer.ok for _, answer in self.answers)
 
     @property
-    def refused(self) -> bool:
-        """Whether the element said no to something; an answer that was lost is no no."""
-        return any(answer is not None and not answer.ok for _, answer in self.answers)
+    def refused(self) -> int:
+        """The first status word that is a no; 0 if there is none. An answer that was lost is no no."""
+        return next((answer.sw for _, answer in self.answers if answer is not None and not answer.ok), 0)
 
     def status(self, number: int) -> int:
         """A status word, 0 where there is no answer."""

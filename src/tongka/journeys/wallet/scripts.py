@@ -1,9 +1,9 @@
 """The scripts: how each business begins, and every phase by its name."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tongka.journeys.wallet import channel, deletion, load, lock, opening, settle, update
-from tongka.journeys.wallet.program import Phase, Start
+from tongka.journeys.wallet.program import Phase, Run, Said, Start
 from tongka.store.wallet import Business
 
 STARTS: Mapping[Business, Start] = {
@@ -14,6 +14,13 @@ STARTS: Mapping[Business, Start] = {
     Business.LOCK: lock.start,
     Business.UNLOCK: lock.start,
 }
+
+GIVE_UP: Mapping[Business, Callable[[Run, str], Awaitable[Said]]] = {
+    Business.OPEN: opening.give_up,
+    Business.LOCK: lock.give_up,
+    Business.UNLOCK: lock.give_up,
+}
+"""How a business ends that the element refuses, with this reason; what may have moved money does not end so."""
 
 PHASES: Mapping[str, Phase] = {
     **settle.PHASES,

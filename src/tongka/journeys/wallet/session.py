@@ -25,7 +25,7 @@ from tongka.journeys.refusals import (
     TooManyWrongMacs,
 )
 from tongka.journeys.wallet import scripts, settle
-from tongka.journeys.wallet.program import LOOKS_MAX, Heard, LookAgain, Program, Run, Said
+from tongka.journeys.wallet.program import LOOKS_MAX, ElementRefuses, Heard, LookAgain, Program, Run, Said
 from tongka.journeys.wallet.refusals import NoCommonGround, SessionUnknown
 from tongka.orders import MoveForbidden
 from tongka.store import elements, wallet
@@ -41,6 +41,8 @@ KEPT = timedelta(days=30)
 VOID_DELAY_MS = 500
 FIRST_DELAY_MS, LONGEST_DELAY_MS = 500, 30_000
 """Until an agent that could not run anything is asked again: twice as long each time."""
+REFUSALS_MAX = 3
+"""So often an element may refuse what only it can do."""
 FAILURES_MAX = 15
 """So many in a row, over five minutes in all, and the order waits for another handshake."""
 
@@ -142,7 +144,8 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
     """Carry the script on, and give its order out; where another process did so first, give that one's."""
     system, order, program = run.system, run.order, run.program
     if order.greeted:
-        program.looks, program.failures, program.started = 0, 0, False
+        program.looks = program.failures = program.refusals = 0
+        program.started, program.reason = False, ""
     said = await _with_patience(run, report)
     starts = not (program.started or said.void)
     program.started, program.void = program.started or starts, said.void
@@ -205,8 +208,19 @@ async def _turn(run: Run, report: Report) -> Said:
         return await scripts.PHASES[program.phase](run, Heard.pair(program.sent, report.answers))
     except MacWrong:
         raise
+    except ElementRefuses as no:
+        return await _refused(run, no.reason)
     except (LookAgain, CardError, *AGAIN):
         return await _look(run)
+
+
+async def _refused(run: Run, reason: str) -> Said:
+    """Begin anew a few times; then what can end, ends."""
+    run.program.refusals += 1
+    give_up = scripts.GIVE_UP.get(run.order.business)
+    if give_up is None or run.program.refusals < REFUSALS_MAX:
+        return await _look(run)
+    return await give_up(run, reason)
 
 
 def _stand(run: Run, report: Report) -> Said:

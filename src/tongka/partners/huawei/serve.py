@@ -32,7 +32,7 @@ from tongka.journeys.wallet.refusals import (
 )
 from tongka.partners.huawei.messages import HANDSHAKE_ANSWER, MAX_BODY_BYTES, read_handshake, read_order, read_report
 from tongka.partners.huawei.messages import write_order as write_order_message
-from tongka.store import audit, cards
+from tongka.store import app, audit, cards
 from tongka.store.wallet import WalletOrder
 from tongka.system import System
 
@@ -131,15 +131,15 @@ class WalletServer:
     async def status(self, request: Request, body: bytes) -> Response:
         """`GET /order/{serverOrderId}`, signed over the empty body.
 
-        A sandbox also tells those who sign nothing how an order is, but never its session, which is all that IF5 asks
-        for.
+        A sandbox also tells those who sign nothing how an order stands, and nothing else: its session is all that IF5
+        asks for.
         """
         number = request.path_params["number"]
         if "X-Signature" in request.headers or self._system.settings.mode != SANDBOX:
             found = await orders.find(self._system, self._signed_by(request, body), number)
             return JSONResponse(await self._told(found))
         found = await orders.find_anybodys(self._system, request.headers.get("X-Institution", ""), number)
-        return JSONResponse({name: value for name, value in (await self._told(found)).items() if name != SESSION})
+        return JSONResponse(_standing(found))
 
     async def withdraw(self, request: Request, body: bytes) -> Response:
         """`POST /order/{serverOrderId}/withdraw`: refund what has not reached the card."""
@@ -149,11 +149,9 @@ class WalletServer:
 
     async def _told(self, order: WalletOrder) -> dict[str, Any]:
         card = await cards.find(self._system.database, order.card_no)
-        return {
-            "serverOrderId": order.server_order_id,
-            "businessType": order.business.value,
-            "state": order.state.value.upper(),
-            "reason": order.reason,
+        paid_out = await app.carried(self._system.database, order.institution, order.server_order_id)
+        balance, deposit = paid_out or (0, 0)
+        return _standing(order) | {
             SESSION: order.session_id,
             "issuerId": order.issuer_id,
             "deviceId": order.device_id,
@@ -161,6 +159,8 @@ class WalletServer:
             "cardNumber": order.card_no,
             "aid": profile_named(card.profile).aid.hex().upper() if card else "",
             "amount": order.amount_fen,
+            "balance": balance,
+            "deposit": deposit,
         }
 
     def _signed_by(self, request: Request, body: bytes) -> str:
@@ -196,6 +196,15 @@ class WalletServer:
     async def remote_management(self, request: Request, body: bytes) -> Response:
         order = await session.exchange(self._system, _session_id(request), read_report(body), write_order_message)
         return Response(order, media_type=JSON)
+
+
+def _standing(order: WalletOrder) -> dict[str, str]:
+    return {
+        "serverOrderId": order.server_order_id,
+        "businessType": order.business.value,
+        "state": order.state.value.upper(),
+        "reason": order.reason,
+    }
 
 
 def _session_id(request: Request) -> str:
