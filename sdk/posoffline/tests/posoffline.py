@@ -67,6 +67,10 @@ class Library:
     def version(self) -> str:
         return bytes(self.c.get_version()).decode()
 
+    def verifications(self) -> int:
+        """Of the test build: signatures checked on secp256k1 and SM2's curve since it was loaded."""
+        return int(self.c.pos_test_verifications())
+
     def key_id(self, code: bytes | None) -> int:
         return int(self.c.get_key_id(code))
 

@@ -60,6 +60,12 @@ INSERT INTO audit (at, actor, action, subject, detail) SELECT $11, $12, $13, car
 FROM changed
 """
 
+_END = """
+DELETE FROM ride_credential r USING changed c
+WHERE (r.user_id, r.card_type, r.card_no) = (c.user_id, c.card_type, c.card_no) AND (c.disabled OR $13 = 'REVOKE')
+"""
+"""A card that makes no codes any more has no credential; should it come back, it gets a new one."""
+
 _ISSUE = f"""
 WITH changed AS (
     INSERT INTO virtual_card (user_id, card_type, card_no, last_update_time, card_data, balance, disabled,
@@ -71,8 +77,8 @@ WITH changed AS (
         disabled = excluded.disabled, disabled_code = excluded.disabled_code, disabled_tips = excluded.disabled_tips,
         ext_info = excluded.ext_info, updated_at = excluded.updated_at, deleted = false
     WHERE virtual_card.user_id = excluded.user_id AND virtual_card.last_update_time <= excluded.last_update_time
-    RETURNING user_id, card_type, card_no
-), audited AS ({_AUDIT}) SELECT count(*) FROM changed
+    RETURNING user_id, card_type, card_no, disabled
+), ended AS ({_END}), audited AS ({_AUDIT}) SELECT count(*) FROM changed
 """  # noqa: S608 - our own constants
 
 _CHANGE = f"""
@@ -84,8 +90,8 @@ WITH changed AS (
         deleted = $13 = 'REVOKE'
     WHERE user_id = $1 AND card_type = $2 AND card_no = $3 AND last_update_time <= $4
       AND (NOT deleted OR ($13 = 'REVOKE' AND last_update_time = $4))
-    RETURNING user_id, card_type, card_no
-), audited AS ({_AUDIT}) SELECT count(*) FROM changed
+    RETURNING user_id, card_type, card_no, disabled
+), ended AS ({_END}), audited AS ({_AUDIT}) SELECT count(*) FROM changed
 """  # noqa: S608 - our own constants
 
 _PAGE = f"""
