@@ -24,7 +24,7 @@ from tongka.store.db import Database
 
 CARDS = 4_000
 """Rows that are added for pgbench; each of its clients has a share of them."""
-METHODS = ("execute", "fetch", "fetchrow", "fetchval", "read", "read_row", "read_value")
+METHODS = ("execute", "fetch", "fetchrow", "fetchval", "fetch_joined", "read", "read_row", "read_value", "read_joined")
 PREFIX = "99999999"
 NAMES = """\
 \\set k random(1, 9000000000)

@@ -28,7 +28,7 @@ from tongka.store.parties import Parties
 from tongka.system import System
 from tongka.web import build_app
 
-WRITES = ("execute", "fetch", "fetchrow", "fetchval")
+WRITES = ("execute", "fetch", "fetchrow", "fetchval", "fetch_joined")
 
 
 def arm(number: int, when: str) -> None:

@@ -9,9 +9,9 @@ back to the pool without asyncpg's RESET round trip, which would cost a state mo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import asyncpg
 from tongka import settings
 from tongka.errors import Busy, Failed, Misconfigured, TongkaError, Unknown
 from tongka.ledger import refusal
+from tongka.store.company import Arguments, Company
 from tongka.store.embedded import EmbeddedPostgres
 
 OLDEST_POSTGRES = 15
@@ -63,6 +64,7 @@ class Database:
     acquire_timeout_s: float
     timeout_s: float
     server: EmbeddedPostgres | None = None
+    companies: dict[str, Company] = field(default_factory=dict)
 
     async def execute(self, sql: str, *arguments: Any) -> str:
         """Run one statement; answers its command tag (`INSERT 0 1`)."""
@@ -98,6 +100,48 @@ class Database:
 
     async def read_value(self, sql: str, *arguments: Any) -> Any:
         return await self._run(lambda c: c.fetchval(sql, *arguments, timeout=self.timeout_s), repeatable=True)
+
+    async def fetch_joined(self, sql: str, *arguments: Any) -> asyncpg.Record:
+        """Run a statement that answers exactly one row; those that wait at the same time are sent as one.
+
+        Their locks are held until the commit of all: it is not for statements that lock what others want too.
+        """
+        return await self._company(sql, repeatable=False).join(arguments)
+
+    async def read_joined(self, sql: str, *arguments: Any) -> asyncpg.Record:
+        return await self._company(sql, repeatable=True).join(arguments)
+
+    def _company(self, sql: str, *, repeatable: bool) -> Company:
+        found = self.companies.get(sql)
+        if found is None:
+
+            async def together(several: Sequence[Arguments]) -> list[asyncpg.Record] | None:
+                return await self._run_for_all(sql, several, repeatable=repeatable)
+
+            async def alone(arguments: Arguments) -> Any:
+                return await self._run(
+                    lambda c: c.fetchrow(sql, *arguments, timeout=self.timeout_s), repeatable=repeatable
+                )
+
+            found = self.companies[sql] = Company(together, alone)
+        return found
+
+    async def _run_for_all(
+        self, sql: str, several: Sequence[Arguments], *, repeatable: bool
+    ) -> list[asyncpg.Record] | None:
+        """A row for each set of arguments, in one transaction; None when it was rolled back, or may be repeated."""
+        async with self._connection() as connection:
+            try:
+                rows: list[asyncpg.Record] = await connection.fetchmany(sql, several, timeout=self.timeout_s)
+            except asyncpg.PostgresError as error:
+                if isinstance(error, BROKEN) and not repeatable:
+                    raise _cut_off(error, sent=True) from error
+                return None
+            except (TimeoutError, *BROKEN_IF_CLOSED) as error:
+                if not repeatable:
+                    raise _cut_off(error, sent=True) from error
+                return None
+        return rows
 
     @asynccontextmanager
     async def transaction(self, *, unhurried: bool = False, snapshot: bool = False) -> AsyncIterator[Leased]:

@@ -60,4 +60,4 @@ WITH {proposal}moved AS (
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
 ){replied}{carded}{claimed}{confirmed}
-SELECT order_no FROM moved"""  # noqa: S608 - columns are the code's own
+SELECT (SELECT order_no FROM moved)"""  # noqa: S608 - columns are the code's own

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from tongka.errors import Busy, Refused
+from tongka.ledger import FIRST_GUARDED
 from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
 from tongka.store.db import Database, Leased
 from tongka.store.move_sql import move_sql
@@ -275,14 +276,16 @@ async def store_reply(database: Database, reply: Reply, stamp: Stamp, action: st
     await _write(
         database,
         "WITH audited AS (INSERT INTO audit (at, actor, action, subject, detail) VALUES ($4, $5, $6, $1, $7))"
-        " INSERT INTO reply (request, digest, body, at) VALUES ($1, $2, $3, $4)",
-        reply.request,
-        reply.digest,
-        reply.body,
-        stamp.at,
-        stamp.actor,
-        action,
-        detail,
+        ", replied AS (INSERT INTO reply (request, digest, body, at) VALUES ($1, $2, $3, $4)) SELECT true",
+        (
+            reply.request,
+            reply.digest,
+            reply.body,
+            stamp.at,
+            stamp.actor,
+            action,
+            detail,
+        ),
     )
 
 
@@ -294,7 +297,7 @@ async def create(database: Database, order: Order, actor: str, reply: Reply = NO
         AlreadyAnswered: the request was answered meanwhile.
 
     """
-    await _write(database, _INSERT, *_insert_arguments(order, actor, reply), card_status)
+    await _write(database, _INSERT, (*_insert_arguments(order, actor, reply), card_status))
 
 
 async def create_on(connection: Leased, order: Order, actor: str) -> None:
@@ -316,8 +319,10 @@ WITH created AS (
     INSERT INTO audit (at, actor, action, subject, detail) VALUES ($12, $18, 'create ' || $3, $2, $10::text)
 ), carded AS (
     UPDATE card SET status = $22 WHERE card_no = $1 AND $22 <> ''
+), replied AS (
+    INSERT INTO reply (request, digest, body, at) SELECT $19, $20, $21, $12 WHERE $19 <> ''
 )
-INSERT INTO reply (request, digest, body, at) SELECT $19, $20, $21, $12 WHERE $19 <> ''
+SELECT true
 """
 
 
@@ -376,31 +381,34 @@ async def move(database: Database, step: Move) -> None:
         confirms=step.confirms,
     )
     reply = (step.reply.request, step.reply.digest, step.reply.body) if step.reply else ()
-    tag = await _write(
+    moved = await _write(
         database,
         sql,
-        order.card_no,
-        order.order_no,
-        order.state.value,
-        order.attempt,
-        target.value,
-        step.at,
-        step.settlement_date,
-        step.actor,
-        step.event.value,
-        step.detail or f"{order.state.value} {target.value}",
-        [leg.kind for leg, _ in transfers],
-        [leg.debit for leg, _ in transfers],
-        [leg.credit for leg, _ in transfers],
-        [amount for _, amount in transfers],
-        order.pending_id,
-        *reply,
-        *changes.values(),
-        *step.card.values(),
-        *((order.institution, step.claim) if step.claim else ()),
-        *((step.event is Event.DECIDED_CREDITED,) if step.confirms else ()),
+        (
+            order.card_no,
+            order.order_no,
+            order.state.value,
+            order.attempt,
+            target.value,
+            step.at,
+            step.settlement_date,
+            step.actor,
+            step.event.value,
+            step.detail or f"{order.state.value} {target.value}",
+            [leg.kind for leg, _ in transfers],
+            [leg.debit for leg, _ in transfers],
+            [leg.credit for leg, _ in transfers],
+            [amount for _, amount in transfers],
+            order.pending_id,
+            *reply,
+            *changes.values(),
+            *step.card.values(),
+            *((order.institution, step.claim) if step.claim else ()),
+            *((step.event is Event.DECIDED_CREDITED,) if step.confirms else ()),
+        ),
+        locks_shared=step.confirms or any(max(leg.debit, leg.credit) >= FIRST_GUARDED for leg, _ in transfers),
     )
-    if tag is None:
+    if moved is None:
         raise MovedMeanwhile(f"order {order.order_no} was moved by another request; look again")
 
 
@@ -416,11 +424,14 @@ def _transfers(step: Move) -> list[tuple[Leg, int]]:
     return [*((leg, order.amount_fen) for leg in own if order.amount_fen), *step.extra_legs]
 
 
-async def _write(database: Database, sql: str, *arguments: Any) -> asyncpg.Record | None:
+async def _write(database: Database, sql: str, arguments: tuple[Any, ...], *, locks_shared: bool = False) -> Any:
+    """The one value that the statement answers; alone on its way if it locks what others want as well."""
+    send = database.fetchrow if locks_shared else database.fetch_joined
     try:
-        return await database.fetchrow(sql, *arguments)
+        row = await send(sql, *arguments)
     except asyncpg.UniqueViolationError as error:
         conflict = CONFLICTS.get(error.constraint_name or "")
         if conflict is None:
             raise
         raise conflict((conflict.__doc__ or "").split("(", maxsplit=1)[0].strip().rstrip(".")) from error
+    return row[0] if row else None

@@ -79,10 +79,14 @@ LEFT JOIN LATERAL (
 )
 
 
+_STATEMENTS = {False: f"{_LOOK}LIMIT 1", True: f"{_LOOK_STANDING}LIMIT 1"}
+"""By `Wanted.standing`. One row always: an order's number is unique by chance alone, not by a constraint."""
+
+
 async def look(database: Database, wanted: Wanted) -> Sight:
     """See the reply that the request got before, its card, its order, and how often the card failed."""
-    row = await database.read_row(
-        _LOOK_STANDING if wanted.standing else _LOOK,
+    row = await database.read_joined(
+        _STATEMENTS[wanted.standing],
         wanted.request,
         wanted.card_no,
         wanted.order_no,
