@@ -14,10 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import uvloop
+
+import load
 import rig
 import topup
-from tongka.cli.card_front import front_of_section
-from tongka.partners.huzhou.client import Line
 from tongka.settings import Database as DatabaseSettings
 from tongka.store.db import Database, open_url
 from tongka.store.embedded import EmbeddedPostgres
@@ -25,6 +26,7 @@ from tongka.store.embedded import EmbeddedPostgres
 LIMIT = 1.2
 MEMORY_MB = 120
 BATCH = 500_000
+CLIENTS = 32
 
 ORDERS = """
 INSERT INTO orders (card_no, order_no, kind, state, institution, payment_order, payment_method, order_type, channel,
@@ -91,14 +93,14 @@ def compare(folder: Path, document: dict, server: EmbeddedPostgres, options: arg
     port = rig.free_port()
     postmaster = rig.postmaster_of(server.folder)
     document["huzhou"]["base_url"] = f"http://127.0.0.1:{port}/cardfront"
-    cards = topup.plastic(document, 8)
+    cards = topup.plastic(document, CLIENTS)
     web = ("-m", "tongka", "serve", "-c", str(folder / "tongka.toml"), "--port", str(port))
     with (
         rig.served(*web, ready=lambda: rig.answers(port), **topup.AS_IN_PRODUCTION) as process,
-        asyncio.Runner() as runner,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         topup.runner = runner
-        front = front_of_section(document["huzhou"], line=Line(keep_alive=True, timeout_s=60))
+        front = load.LightFront(document["huzhou"], keep_alive=True)
         runner.run(put_in(server, 1, options.few))
         few = cost(front, cards, options, process.pid, postmaster)
         runner.run(put_in(server, options.few + 1, options.many))

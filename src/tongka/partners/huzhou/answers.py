@@ -26,12 +26,13 @@ from tongka.partners.huzhou.fields import hex_list
 from tongka.store.orders import Order
 from tongka.wire import Message
 
-VERDICTS: Mapping[Verdict, str] = {
+_CODES: Mapping[Verdict, str] = {
     Verdict.DONE: "000000",
     Verdict.CREDITED: "000154",
     Verdict.NOT_CREDITED: "000152",
     Verdict.CLERK: "000155",
 }
+VERDICTS: Mapping[Verdict, Row] = {verdict: Row(code, text_of(RESULTS, code)) for verdict, code in _CODES.items()}
 """How card management tells its outcome (4.8)."""
 
 PAYMENT_STATES = (Row("1", "已支付"), Row("0", "未支付"))
@@ -49,9 +50,9 @@ HOLDER_TYPES = (
 
 def answer_of(operation: m.Operation, outcome: Outcome) -> tuple[str, str, Message | None]:
     """`result`, `resultdesc` and `data` of an answer."""
-    code = VERDICTS[outcome.verdict]
+    verdict = VERDICTS[outcome.verdict]
     build = DATA.get(operation.name)
-    return code, text_of(RESULTS, code), build(outcome) if build else None
+    return verdict.code, verdict.text, build(outcome) if build else None
 
 
 def refusal_of(error: TongkaError) -> tuple[str, str, None]:

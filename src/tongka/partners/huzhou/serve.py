@@ -8,9 +8,9 @@ import asyncio
 from datetime import datetime, timedelta
 
 import structlog
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response as HttpResponse
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from tongka.crypto.sm2 import PublicKey
 from tongka.days import ZONE
@@ -54,7 +54,7 @@ PARTIES = (
 
 ATTEMPTS = 3
 PAUSE_S = 0.05
-JSON = "application/json;charset=UTF-8"
+JSON = (b"content-type", b"application/json;charset=UTF-8")
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ log = structlog.get_logger()
 def routes(system: System) -> list[BaseRoute]:
     """The twelve operations, to be mounted under /cardfront."""
     front = CardFrontServer(system)
-    return [Route("/{name}/V1", front.respond, methods=["POST"])]
+    return [Route("/{name}/V1", front, methods=["POST"])]
 
 
 class CardFrontServer:
@@ -73,15 +73,16 @@ class CardFrontServer:
         self._keys: dict[tuple[str, str], PartnerKey] = {}
         self._unbelieved = Unbelieved(system, ENDPOINT)
 
-    async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Read at most the limit and one byte, answer signed."""
-        name = request.path_params["name"]
-        if name not in OPERATIONS:
-            return HttpResponse(status_code=404)
-        body = await _body(request)
-        if body is None:
-            return HttpResponse(status_code=413)
-        return HttpResponse(await self.answer(name, body), media_type=JSON)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One exchange, as an ASGI application: read at most the limit and one message more, answer signed."""
+        name = scope["path_params"]["name"]
+        status, answer = 404, b""
+        if name in OPERATIONS:
+            body = await _body(receive)
+            status, answer = (413, b"") if body is None else (200, await self.answer(name, body))
+        headers = [(b"content-length", b"%d" % len(answer)), *([JSON] if answer else [])]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
     async def answer(self, name: str, body: bytes) -> bytes:
         """The answer's bytes to a message posted under an operation's name; never raises for what was sent."""
@@ -194,13 +195,22 @@ class CardFrontServer:
         return party
 
 
-async def _body(request: HttpRequest) -> bytes | None:
-    """The whole body, or None once it is over the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body, or None once it is over the limit.
+
+    Raises:
+        ClientDisconnect: the client left before it was whole.
+
+    """
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             return None
+        more = message.get("more_body", False)
     return body
 
 
@@ -223,9 +233,9 @@ def _wanted(parsed: ParsedRequest, request: str, now: datetime) -> Wanted:
 
 def _require_fresh(parsed: ParsedRequest, now: datetime, window_s: int) -> None:
     """Known ids are answered at any age; new ones only within the window of their time stamp."""
-    stamp = parsed.envelope.date + parsed.envelope.time
+    day, time = parsed.envelope.date, parsed.envelope.time
     try:
-        sent = datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=ZONE)
+        sent = datetime.fromisoformat(f"{day}T{time}").replace(tzinfo=ZONE)
     except ValueError as error:
         raise Malformed("reqdate", "with reqtime must be a moment, YYYYMMDD and HHMMSS") from error
     if abs(now - sent) > timedelta(seconds=window_s):
