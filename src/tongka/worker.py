@@ -17,6 +17,7 @@ from tongka.journeys.app import identity, ordering, paying
 from tongka.journeys.wallet import session
 from tongka.merchant.settlement import open_settlement
 from tongka.partners.alipay import notify
+from tongka.partners.linkage import notify as low_balances
 from tongka.payments import till
 from tongka.sandbox import notices
 from tongka.store import audit
@@ -46,6 +47,7 @@ def jobs(system: System) -> tuple[Job, ...]:
         Job("sweep", system.settings.city.sweep_s, lambda: sweep.sweep(system)),
         Job("refunds", REFUNDS_S, lambda: refund.ask_again(system)),
         Job("low balances", STORED_VALUE_S, lambda: prepaid.notice_low(system)),
+        Job("low balance notices", REFUNDS_S, lambda: low_balances.send_due(system)),
         Job("expired recharge cards", STORED_VALUE_S, lambda: recharge.expire(system)),
         *_rides(system),
         Job("notices", RIDES_S, lambda: notify.send_due(system)),

@@ -68,6 +68,17 @@ def test_a_channels_key_is_drawn_and_shown_once(run):
     assert "App" in run(channel, "list").stdout
 
 
+def test_a_merchant_is_told_where_it_says(run):
+    assert run(prepaid, "notify", "M1", "01", "https://merchant.example/low").exit_code == 2
+    run(prepaid, "open", "M1", "01", "--low-balance", "500")
+    result = run(prepaid, "notify", "M1", "01", "https://merchant.example/low")
+    assert (result.exit_code, len(bytes.fromhex(result.stdout.split()[-1]))) == (0, 32)
+    assert listed(run, prepaid)[0]["notify_url"] == "https://merchant.example/low"
+    assert run(prepaid, "notify", "M1", "01", "ftp://merchant.example").exit_code == 2
+    assert "nowhere" in run(prepaid, "notify", "M1", "01").stdout
+    assert not listed(run, prepaid)[0]["notify_url"]
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -1,5 +1,7 @@
 """`tongka prepaid`: merchants' prepaid accounts. Amounts are fen."""
 
+import re
+import secrets
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -16,14 +18,17 @@ from tongka.cli.common import (
     stamp_of,
     system_of,
 )
+from tongka.errors import Malformed, UnknownParty
 from tongka.ledger import Account
-from tongka.store import ledger, prepaid
+from tongka.partners.linkage.notify import key_context
+from tongka.store import ledger, prepaid, prepaid_notices
 from tongka.store.prepaid import Supply
 
 app = typer.Typer(no_args_is_help=True, help="Prepaid accounts of merchants. Amounts are fen.")
 
 MerchantArgument = Annotated[str, typer.Argument(help="The merchant's number (Balunitno).")]
 DomainArgument = Annotated[str, typer.Argument(help="The domain that may use the account.")]
+NOTIFY_KEY_LEN = 32
 DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, YYYY-MM-DD.")]
 
 
@@ -42,6 +47,36 @@ def open_account(
 
     run(work())
     console.print(f"merchant {merchant} has a prepaid account of domain {domain}", highlight=False)
+
+
+@app.command()
+def notify(
+    merchant: MerchantArgument,
+    domain: DomainArgument,
+    url: Annotated[str, typer.Argument(help="Where a low balance is told, http or https; left out: nowhere.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Set where a merchant is told that its balance is low, and draw the key that signs it, shown this once."""
+    key = secrets.token_hex(NOTIFY_KEY_LEN) if url else ""
+
+    async def work() -> None:
+        _require_url(url)
+        async with system_of(config) as system:
+            sealed = await system.hsm.seal(key.encode(), key_context(merchant, domain)) if key else None
+            stamp = stamp_of(system)
+            change = (merchant, domain, url, sealed, stamp.at, stamp.actor)
+            if not await prepaid_notices.set_address(system.database, *change):
+                raise UnknownParty("prepaid merchant", merchant)
+
+    run(work())
+    console.print(f"merchant {merchant} is told of a low balance {f'at {url}' if url else 'nowhere'}", highlight=False)
+    if key:
+        console.print(f"its key, shown this once: {key}", highlight=False)
+
+
+def _require_url(url: str) -> None:
+    if url and not re.fullmatch(r"https?://[^\s/]\S*", url):
+        raise Malformed("url", "is http://… or https://…")
 
 
 @app.command()

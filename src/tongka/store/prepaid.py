@@ -13,7 +13,7 @@ from tongka.store.stamp import Stamp
 
 @dataclass(frozen=True, slots=True)
 class PrepaidAccount:
-    """A merchant's account; `low_since` is when its low balance was noticed."""
+    """A merchant's account; `low_since` is when its low balance was noticed, `notify_url` where it is told."""
 
     merchant: str
     domain: str
@@ -21,10 +21,11 @@ class PrepaidAccount:
     balance_fen: int
     low_balance_fen: int
     low_since: datetime | None
+    notify_url: str
 
 
 _SELECT = """
-SELECT p.merchant, p.domain, p.account, a.balance_fen, p.low_balance_fen, p.low_since
+SELECT p.merchant, p.domain, p.account, a.balance_fen, p.low_balance_fen, p.low_since, p.notify_url
 FROM prepaid_account p JOIN account a ON a.id = p.account
 """
 
@@ -59,7 +60,10 @@ _NOTICE_LOW = """
 WITH low AS (
     UPDATE prepaid_account p SET low_since = $1 FROM account a
     WHERE a.id = p.account AND p.low_since IS NULL AND a.balance_fen < p.low_balance_fen
-    RETURNING p.merchant, a.balance_fen
+    RETURNING p.merchant, a.balance_fen, p.low_balance_fen, p.notify_url
+), told AS (
+    INSERT INTO prepaid_notice (merchant, balance_fen, low_balance_fen, low_since, next_at)
+    SELECT merchant, balance_fen, low_balance_fen, $1, $1 FROM low WHERE notify_url <> ''
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail)
     SELECT $1, 'prepaid', 'low balance', merchant, balance_fen::text FROM low

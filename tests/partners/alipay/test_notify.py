@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from tongka import delivery
 from tongka.partners.alipay import notify
 from tongka.serving import bind, serving, url_of
 from tongka.settings import Web
@@ -114,8 +115,8 @@ async def test_two_workers_do_not_tell_the_same(gateway, merchant):
 async def test_a_worker_that_died_leaves_its_notices_to_the_next(gateway, merchant):
     await gateway.settle(await gateway.ride(), notify_url=merchant.url)
     now = gateway.now[0]
-    assert await notify.rides.claim_notices(gateway.database, now, now + notify.LEASE, 9)
+    assert await notify.rides.claim_notices(gateway.database, now, now + delivery.LEASE, 9)
     assert await notify.send_due(gateway.system) == 0
-    gateway.pass_time(seconds=notify.LEASE.total_seconds())
+    gateway.pass_time(seconds=delivery.LEASE.total_seconds())
     assert await notify.send_due(gateway.system) == 1
-    assert tuple(timedelta(minutes=minutes) for minutes in SCHEDULE_MIN) == notify.PAUSES
+    assert tuple(timedelta(minutes=minutes) for minutes in SCHEDULE_MIN) == delivery.PAUSES

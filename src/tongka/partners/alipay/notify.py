@@ -1,21 +1,18 @@
 """Asynchronous notices: merchants are told of settled trades at the notify_url of the call that settled them.
 
 A form is posted, signed over every parameter but `sign` and `sign_type`; the merchant answers the body `success`. A
-notice is committed with its trade and stands in its table until it is taken or every try of the schedule is spent; a
-worker that dies leaves it to the next when the lease is over.
+notice is committed with its trade and stands in its table until it is taken or every try of the schedule is spent.
 """
 
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from typing import Final
 
 import httpx
 import structlog
 
+from tongka import delivery
 from tongka.days import ZONE
 from tongka.keys import RsaHash
 from tongka.money import format_yuan
@@ -26,66 +23,31 @@ from tongka.store import rides
 from tongka.store.rides import Notice
 from tongka.system import System
 
-PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (4, 10, 10, 60, 120, 360, 900))
-"""After the first try and each of the next; then no more."""
-
-TAKEN: Final = "success"
-ANSWER_MAX: Final = 64
-"""Bytes of an answer that are looked at."""
-
-AT_ONCE: Final = 20
-TIMEOUT_S: Final = 10
-LEASE: Final = timedelta(seconds=60)
+TAKEN: Final = b"success"
 
 log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Redirects are not followed: a notice goes where the merchant signed for, or nowhere."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as http:
-        yield http
 
 
 async def send_due(system: System) -> int:
     """Post what is due; answers how many were taken."""
     now = system.clock()
-    due = await rides.claim_notices(system.database, now, now + LEASE, AT_ONCE)
+    due = await rides.claim_notices(system.database, now, now + delivery.LEASE, delivery.AT_ONCE)
     if not due:
         return 0
-    async with client() as http:
+    async with delivery.client() as http:
         return sum(await asyncio.gather(*(_deliver(system, http, notice) for notice in due)))
 
 
 async def _deliver(system: System, http: httpx.AsyncClient, notice: Notice) -> bool:
-    taken = await _post(http, notice.url, await signed_form(system, notice))
-    if taken:
+    answer = await delivery.post(http, notice.url, data=await signed_form(system, notice))
+    if answer is not None and answer.strip() == TAKEN:
         await rides.notice_taken(system.database, notice, system.clock())
         return True
-    next_at = next_try(system.clock(), notice.attempts)
+    next_at = delivery.next_try(system.clock(), notice.attempts)
     if next_at is None:
         log.warning("notice given up", app_id=notice.app_id, out_trade_no=notice.out_trade_no)
     await rides.notice_again(system.database, notice, next_at)
     return False
-
-
-def next_try(now: datetime, attempts: int) -> datetime | None:
-    """When to try again after so many tries; None: never."""
-    return now + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
-
-
-async def _post(http: httpx.AsyncClient, url: str, form: dict[str, str]) -> bool:
-    """Whether the merchant took it."""
-    try:
-        async with http.stream("POST", url, data=form) as answer:
-            body = b""
-            async for chunk in answer.aiter_bytes(ANSWER_MAX):
-                body += chunk
-                if len(body) > ANSWER_MAX:
-                    break
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return False
-    return answer.is_success and body.strip() == TAKEN.encode()
 
 
 async def signed_form(system: System, notice: Notice) -> dict[str, str]:
