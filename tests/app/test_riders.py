@@ -1,8 +1,13 @@
 """Who may do what: tokens, ownership, idempotency keys, limits; and what is refused."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+
+from tongka.journeys.app import identity
+from tongka.journeys.app.refusals import LoginWrong
+from tongka.journeys.refusals import TooManyRequests
 
 ISSUER = "90000001"
 
@@ -72,6 +77,17 @@ async def test_a_malformed_order_is_refused_by_the_name_of_its_field(shop, wish,
 async def test_too_many_logins_are_slowed_down(shop):
     codes = [(await shop.login("bob", "no")).status_code for _ in range(25)]
     assert (codes[0], codes[-1]) == (401, 429)
+
+
+async def test_wrong_passwords_are_counted_for_an_hour_in_whichever_process(shop):
+    for _ in range(20):
+        with pytest.raises(LoginWrong):
+            await identity.login(shop.system, "ann", "no")
+    with pytest.raises(TooManyRequests):
+        await identity.login(shop.system, "ann", "secret")
+    assert (await identity.login(shop.system, "bob", "secret"))[0]
+    shop.now[0] += timedelta(minutes=61)
+    assert (await identity.login(shop.system, "ann", "secret"))[0]
 
 
 async def test_the_openapi_tells_every_path(shop):

@@ -13,7 +13,8 @@ WITH counted AS (
         at = ARRAY(SELECT one FROM unnest(wrong_password.at) AS one WHERE one > $3) || $2::timestamptz
     RETURNING cardinality(at) AS times
 ), audited AS (
-    INSERT INTO audit (at, actor, action, subject) VALUES ($2, $4, 'wrong_password', array_to_string($1, ', '))
+    INSERT INTO audit (at, actor, action, subject)
+    SELECT $2, $4, 'wrong_password', array_to_string($1, ', ') WHERE $4 <> ''
 )
 SELECT max(times) FROM counted
 """
@@ -46,6 +47,7 @@ async def count_wrong_password(
 ) -> int:
     """Count a wrong password for every scope; the most of any of them since a moment, this one included.
 
-    Each scope is a row under its lock, so that of many wrong ones at the same time each gets its own number.
+    Each scope is a row under its lock, so that of many wrong ones at the same time each gets its own number. It is
+    audited as the actor's; what anybody may send has none.
     """
     return int(await database.fetchval(_COUNT_WRONG, list(scopes), at, since, actor))

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from raw_onecard import DOMAIN, MERCHANT, PASSWORD, UNLOAD, sealed
+from raw_onecard import CHANNEL, DOMAIN, MERCHANT, PASSWORD, UNLOAD, Desk, sealed
 from tongka.journeys import prepaid, recharge
 from tongka.ledger import Account
+from tongka.partners.linkage.serve import OneCardServer
 from tongka.store import ledger, recharge_cards
 from tongka.store import prepaid as prepaid_store
 
@@ -241,6 +242,26 @@ async def test_a_terminal_has_its_own_limit(onecard):
     assert await now_at(onecard) == OK
     onecard.world.now[0] += timedelta(minutes=1)
     assert (await onecard.desk.cash(cards[2], cards[2].init(100)))["ErrorCode"] == OK
+
+
+async def test_several_web_processes_keep_one_limit(onecard):
+    """Each may answer a second's requests before it hears of the others."""
+    await onecard.add_channel(per_minute=10)
+    desks = [Desk(OneCardServer(onecard.world.system)) for _ in range(3)]
+    answered = 0
+    for _ in range(10):
+        onecard.world.pass_time(seconds=1)
+        for desk in desks:
+            answered += (await desk.ask("/tuxedo/now", ChannelNo=CHANNEL))["ErrorCode"] == OK
+    assert 10 <= answered <= 10 + len(desks)
+    onecard.world.pass_time(minutes=1)
+    assert [(await desk.ask("/tuxedo/now", ChannelNo=CHANNEL))["ErrorCode"] for desk in desks] == [OK] * 3
+    for desk in desks:
+        await desk.ask("/tuxedo/now", ChannelNo=CHANNEL)
+        onecard.world.pass_time(seconds=1)
+        await desk.ask("/tuxedo/now", ChannelNo=CHANNEL)
+    minutes = await onecard.world.database.read_value("SELECT count(DISTINCT minute) FROM linkage_calls")
+    assert minutes <= 2
 
 
 async def test_a_channel_kept_out_is_not_known(onecard):

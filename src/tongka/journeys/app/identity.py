@@ -6,7 +6,8 @@ import hmac
 from datetime import timedelta
 
 from tongka.journeys.app.refusals import LoginWrong, TokenWrong
-from tongka.store import app
+from tongka.journeys.refusals import TooManyRequests
+from tongka.store import app, guesses
 from tongka.store.app import AppUser
 from tongka.system import System
 
@@ -15,6 +16,8 @@ TOKEN_LIFE = timedelta(hours=2)
 SALT_BYTES = 16
 SCRYPT = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
 """16 MiB and some 40 ms: what a phone's login may cost the server."""
+WRONG_PER_HOUR = 20
+HOUR = timedelta(hours=1)
 NOBODY = AppUser("", "", bytes(SALT_BYTES), bytes(32))
 """Whom an unknown name is compared with, so that its answer takes as long."""
 
@@ -28,12 +31,17 @@ async def login(system: System, name: str, password: str) -> tuple[str, int]:
 
     Raises:
         LoginWrong: whatever is wrong.
+        TooManyRequests: too many were wrong within the hour, in whichever process.
 
     """
+    scope, since = [_scope(name)], system.clock() - HOUR
+    if await guesses.wrong_passwords_since(system.database, scope, since) >= WRONG_PER_HOUR:
+        raise TooManyRequests("too many wrong passwords within an hour; try again later")
     user = await app.user_named(system.database, name)
     known = user or NOBODY
     given = await asyncio.to_thread(hashed, password, known.salt)
     if not hmac.compare_digest(given, known.password) or user is None:
+        await guesses.count_wrong_password(system.database, scope, system.clock(), since, actor="")
         raise LoginWrong("the name or the password is wrong")
     token = system.random(TOKEN_BYTES).hex()
     await app.keep_token(system.database, _digest(token), user.user_id, system.clock() + TOKEN_LIFE)
@@ -56,6 +64,11 @@ async def rider(system: System, token: str) -> str:
 async def forget(system: System) -> None:
     """Drop expired tokens."""
     await app.forget_tokens(system.database, system.clock())
+
+
+def _scope(name: str) -> str:
+    """What wrong passwords of a name are counted for: one of 65,536, for anybody may send names that nobody has."""
+    return f"app login {hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
 def _digest(token: str) -> bytes:

@@ -1,7 +1,6 @@
-"""Who speaks: the channel of a domain whose key made the token, from where it may call, and how often."""
+"""Who speaks: the channel of a domain whose key made the token, and from where it may call."""
 
 import ipaddress
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +8,6 @@ from datetime import datetime, timedelta
 import structlog
 
 from tongka.errors import BadSignature, Refused
-from tongka.journeys.refusals import TooManyRequests
 from tongka.partners.linkage import codec
 from tongka.partners.linkage.codec import Fields
 from tongka.store import channels as store
@@ -46,14 +44,12 @@ def key_context(domain: str, channel: str) -> bytes:
 
 
 class Channels:
-    """All active channels as they were a moment ago, and how often each has called in this minute."""
+    """All active channels as they were a moment ago."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._by_domain: dict[str, list[Channel]] = {}
         self._read_at: datetime | None = None
-        self._minute = ""
-        self._calls: Counter[tuple[str, ...]] = Counter()
 
     async def who(self, fields: Fields, named: str, address: str) -> Channel:
         """The channel that sent a message.
@@ -74,23 +70,6 @@ class Channels:
             if named in {"", channel.row.channel} and channel.admits(address):
                 return channel
         raise BadSignature("the message is not authentic")
-
-    def count(self, channel: Channel, terminal: str) -> None:
-        """Count a request against the limits of this minute.
-
-        Raises:
-            TooManyRequests: the channel's or the terminal's is reached.
-
-        """
-        minute = f"{self._system.clock():%H:%M}"
-        if minute != self._minute:
-            self._minute, self._calls = minute, Counter()
-        who = (channel.row.domain, channel.row.channel)
-        for key, most in ((who, channel.row.per_minute), ((*who, terminal), channel.row.terminal_per_minute)):
-            if key == who or terminal:
-                self._calls[key] += 1
-                if self._calls[key] > most:
-                    raise TooManyRequests("more requests than agreed within a minute")
 
     async def _refresh(self) -> None:
         now = self._system.clock()

@@ -20,6 +20,7 @@ from tongka.partners.linkage import codec
 from tongka.partners.linkage.answers import answer_of, refusal_of
 from tongka.partners.linkage.channels import Channels
 from tongka.partners.linkage.fields import MAX_BODY_BYTES
+from tongka.partners.linkage.limits import Limits
 from tongka.partners.linkage.messages import OPERATIONS, Operation, Request
 from tongka.partners.linkage.operations import RUN
 from tongka.store import audit, orders
@@ -47,6 +48,7 @@ class OneCardServer:
     def __init__(self, system: System) -> None:
         self._system = system
         self._channels = Channels(system)
+        self._limits = Limits(system)
 
     async def respond(self, path: str, request: HttpRequest) -> HttpResponse:
         """Read at most the limit and one byte, answer."""
@@ -65,7 +67,7 @@ class OneCardServer:
             message = read(operation.request, fields)
             channel = await self._channels.who(fields, message.channel_named(), address)
             actor = f"linkage/{channel.row.domain}"
-            self._channels.count(channel, message.terminal_named())
+            await self._limits.count(channel.row, message.terminal_named())
             return await self._repeat_or_run(operation, message, fields, actor, channel.row.channel)
         except TongkaError as error:
             if isinstance(error, Refused):
