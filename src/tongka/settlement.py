@@ -1,8 +1,9 @@
 """What makes a trade of rides chargeable: its form, its age, and its records checked again in full. Pure.
 
-A trade (脱机交易) rests on one offline record, or on two: entry and exit. What the books decide (was this code or
-record settled before, has the rider the money) stands in one statement of the store; everything before that is here, in
-the order in which it is asked. Refusals are values, so that one bad trade never hides the others of a list.
+A trade (脱机交易) rests on one offline record, on two (entry and exit), or on more (1.2). What the books decide (was
+this code or record settled before, has the rider the money) stands in one statement of the store; everything before
+that is here, in the order in which it is asked. Refusals are values, so that one bad trade never hides the
+others of a list.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from tongka.code.record import OfflineRecord, parse_record
 from tongka.code.verify import AT_SETTLEMENT, Terms, verify_record
 from tongka.errors import MacWrong, Malformed, Refused, Stale
 
-RECORDS_MAX: Final = 2
+RECORDS_MAX: Final = 16
+"""Of one trade. The document names no limit; a metro ride with changes between operators has three or four."""
 CLOCK_TOLERANCE: Final = timedelta(seconds=AT_SETTLEMENT.early_s)
 KEY_LISTS: Final = 4
 """Parsed lists that a process keeps."""
@@ -113,7 +115,7 @@ class Conditions:
 def refuse_unasked(trade: Trade, now: datetime, longest: timedelta, sellers: frozenset[str]) -> Refusal | None:
     """What can be told without looking into the records."""
     if not 1 <= len(trade.records) <= RECORDS_MAX:
-        return Refusal(Why.FORM, "records: one for a single ride, two for entry and exit")
+        return Refusal(Why.FORM, f"records: 1 to {RECORDS_MAX} of them; one for a single ride, two for entry and exit")
     if trade.seller not in sellers:
         return Refusal(Why.SELLER_UNKNOWN, "seller_login_name is not one of this application's")
     if trade.ordered_at > now + CLOCK_TOLERANCE:
@@ -183,14 +185,14 @@ def refuse_checked(
     if any(one.user_id != trade.user_id for one in records):
         return Refusal(Why.USER_DIFFERS, "user_id is not that of the code in the record")
     if len({(one.pos_id, one.record_id) for one in records}) < len(records):
-        return Refusal(Why.RECORDS_ALIKE, "records: both have the same pos_id and record_id")
+        return Refusal(Why.RECORDS_ALIKE, "records: two have the same pos_id and record_id")
     if min(one.at for one in records) < (now - longest).timestamp():
         return Refusal(Why.TRADE_TOO_OLD, f"rides are settled within {longest.days} days")
     return None
 
 
-def require_good(text: str, conditions: Conditions) -> None:
-    """`record.verify`: the record alone, with no trade; uses nothing up.
+def require_good(text: str, conditions: Conditions) -> CheckedRecord:
+    """`record.verify`: the record alone, with no trade.
 
     Raises:
         Refused: as `check_record` says.
@@ -199,3 +201,4 @@ def require_good(text: str, conditions: Conditions) -> None:
     found = check_record(text, 0, conditions)
     if isinstance(found, Refusal):
         raise Refused(found.text)
+    return found

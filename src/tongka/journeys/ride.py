@@ -102,11 +102,12 @@ def _trade_no(system: System, now: datetime) -> str:
     return f"{now.astimezone(ZONE):%Y%m%d}{drawn:0{TRADE_NO_DIGITS - 8}}"
 
 
-async def verify(system: System, record: str) -> None:
-    """Check a record without settling anything.
+async def verify(system: System, app_id: str, record: str) -> None:
+    """Check a record; nothing is settled or used up.
 
     Raises:
-        Refused: what is wrong with it.
+        Refused: what is wrong with it, or that its code or itself was settled before.
 
     """
-    require_good(record, await conditions(system, system.clock()))
+    checked = require_good(record, await conditions(system, system.clock()))
+    await rides.require_unsettled(system.database, app_id, checked)

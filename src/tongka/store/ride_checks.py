@@ -44,14 +44,14 @@ RIDE_CHECKS = (
     ),
     Check(
         "rides_rest_on_records",
-        "a settled trade used one or two records up, and at least one code",
+        "a settled trade used its records up, and at least one code",
         """
         SELECT t.app_id, t.out_trade_no, r.records, c.codes FROM ride_trade t
         LEFT JOIN (SELECT app_id, out_trade_no, count(*) AS records FROM ride_record GROUP BY 1, 2) AS r
             USING (app_id, out_trade_no)
         LEFT JOIN (SELECT app_id, out_trade_no, count(*) AS codes FROM ride_code_used GROUP BY 1, 2) AS c
             USING (app_id, out_trade_no)
-        WHERE (t.state = 'settled') <> (coalesce(r.records, 0) BETWEEN 1 AND 2 AND coalesce(c.codes, 0) >= 1)
+        WHERE (t.state = 'settled') <> (coalesce(r.records, 0) BETWEEN 1 AND 16 AND coalesce(c.codes, 0) >= 1)
         """,
     ),
     Check(

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from tongka.errors import Busy
+from tongka.errors import Busy, Refused
 from tongka.settlement import CheckedRecord, Refusal, Trade, Why
 from tongka.store.db import Database
 
@@ -72,6 +72,25 @@ async def settle(database: Database, call: Settling, candidates: Sequence[Candid
         except asyncpg.UniqueViolationError:
             continue  # another rider's trade took the number or the record just now: the next look sees it
     raise Busy("other calls settle the same numbers at this moment; try again")
+
+
+_SETTLED_BEFORE = """
+SELECT EXISTS (SELECT FROM ride_code_used WHERE user_id = $1 AND code = $2),
+       EXISTS (SELECT FROM ride_record WHERE app_id = $3 AND pos_id = $4 AND record_id = $5)
+"""
+
+
+async def require_unsettled(database: Database, app_id: str, record: CheckedRecord) -> None:
+    """That nobody was charged for a record's code, nor for the record.
+
+    Raises:
+        Refused: somebody was.
+
+    """
+    asked = (record.user_id, record.code, app_id, record.pos_id, record.record_id)
+    row = await database.read_row(_SETTLED_BEFORE, *asked)
+    if row and any(row):
+        raise Refused("the record's code was settled before" if row[0] else "the record was settled before")
 
 
 def arguments(call: Settling, candidates: Sequence[Candidate]) -> tuple[Any, ...]:

@@ -98,13 +98,13 @@ async def test_wrong_common_parameters_are_told_under_the_methods_own_node(gatew
 
 async def test_another_charset(gateway):
     given = gateway.common(KEYS, None, charset="utf-16")
-    node = await gateway.post(given, {}, node="error_response")
+    node = await gateway.post(given, {}, node=KEYS_NODE)
     assert node["sub_code"] == "isv.invalid-charset"
 
 
 async def test_bytes_that_are_not_of_the_charset(gateway):
-    raw = await gateway.server.answer(b"method=" + KEYS.encode() + b"&x=%FF%FE", b"")
-    assert gateway.opened(raw, "error_response")["sub_code"] == "isv.invalid-charset"
+    raw = await gateway.server.answer(b"sign_type=RSA2&method=" + KEYS.encode() + b"&x=%FF%FE", b"")
+    assert gateway.opened(raw, KEYS_NODE)["sub_code"] == "isv.invalid-charset"
 
 
 HOSTILE = ("", None, '"}', "a b", "a..b", ".a", "alipay.trade.pay2", "__proto__", "x" * 200, "中.文")
@@ -145,12 +145,14 @@ async def test_every_flipped_bit_of_a_signed_parameter_is_refused(gateway):
 async def test_a_parameter_that_is_there_twice_with_different_values(gateway):
     given = gateway.common(KEYS, None)
     raw = await gateway.server.answer(urlencode(given).encode(), b"app_id=other")
+    assert gateway.opened(raw, KEYS_NODE)["sub_code"] == "isv.invalid-parameter"
+    raw = await gateway.server.answer(urlencode(given).encode(), b"method=a.b")
     assert gateway.opened(raw, "error_response")["sub_code"] == "isv.invalid-parameter"
 
 
 async def test_too_many_parameters(gateway):
     raw = await gateway.server.answer(urlencode({f"p{n}": n for n in range(100)}).encode(), b"")
-    assert gateway.opened(raw, "error_response")["sub_code"] == "isv.invalid-parameter"
+    assert gateway.opened(raw, "error_response", "RSA")["sub_code"] == "isv.invalid-parameter"
 
 
 TWICE = '{"record":"ab","record":"ab"}'
@@ -168,7 +170,17 @@ async def test_record_verify_uses_nothing_up(gateway):
     for _ in range(2):
         assert (await gateway.ask("record.verify", {"record": record}))["code"] == "10000"
     assert (await gateway.settle(gateway.trade(record)))[0]["result"] == "SUCCESS"
-    assert (await gateway.ask("record.verify", {"record": record}))["code"] == "10000"
+
+
+async def test_what_was_settled_before_does_not_verify_again(gateway):
+    code = await gateway.code()
+    record = gateway.record(code, record_id="one")
+    assert (await gateway.settle(gateway.trade(record)))[0]["result"] == "SUCCESS"
+    copy = gateway.record(code, record_id="two")
+    same_id = gateway.record(await gateway.code(), record_id="one")
+    for spent in (record, copy, same_id):
+        node = await gateway.ask("record.verify", {"record": spent})
+        assert (node["code"], node["sub_code"]) == ("40004", "FAIL")
 
 
 async def test_a_damaged_record_fails(gateway):

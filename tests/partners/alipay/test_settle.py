@@ -208,7 +208,14 @@ async def test_two_records_of_one_id(gateway):
     await refused(gateway, *records, error_code="RECORD_REPEATED")
 
 
-@pytest.mark.parametrize("number", [0, 3])
+async def test_a_ride_of_more_legs_rests_on_more_records(gateway):
+    records = [gateway.record(await gateway.code()) for _ in range(4)]
+    [result] = await gateway.settle(gateway.trade(*records))
+    assert result["result"] == "SUCCESS"
+    await gateway.books()
+
+
+@pytest.mark.parametrize("number", [0, 17])
 async def test_no_records_or_too_many(gateway, number):
     records = [gateway.record(await gateway.code()) for _ in range(number)]
     await refused(gateway, *records, error_code="ILLEGAL_PARAMS")

@@ -198,6 +198,9 @@ async def test_every_required_field_of_a_report_is_asked_for_by_name(gateway):
     for name in ("scene_code", "op_code", "channel", "target_id", "version", "op_data"):
         node = await gateway.ask("alipay.commerce.data.send", report([REPORT], **{name: None}))
         assert name in node["sub_msg"]
+    for wrong in ({"vehicle_type": "TRAM"}, {"amount": "abc"}, {"amount": "-1"}):
+        node = await gateway.ask("alipay.commerce.data.send", report([REPORT | wrong]))
+        assert (node["sub_code"], next(iter(wrong)) in node["sub_msg"]) == ("ILLEGAL_PARAMS", True)
     for bad in ({}, {"info": []}, {"info": ["x"]}, "{", "[]", 5):
         node = await gateway.ask("alipay.commerce.data.send", report([], op_data=bad))
         assert node["sub_code"] == "ILLEGAL_PARAMS", bad

@@ -37,6 +37,7 @@ DEFAULT_SIGN_TYPE: Final = "RSA"
 ERROR_NODE: Final = "error_response"
 
 _METHOD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
+_PLAIN = re.compile(r"[A-Za-z0-9.]*")
 _CHARSET = re.compile(rb"(?:^|&)charset=([A-Za-z0-9-]{1,16})(?:&|$)")
 
 
@@ -58,6 +59,17 @@ def parameters(query: bytes, body: bytes) -> dict[str, str]:
             if found.setdefault(name, value) != value:
                 raise CommonRefused("isv.invalid-parameter", f"{name[:32]!r} is there twice")
     return found
+
+
+def glimpse(query: bytes, body: bytes) -> dict[str, str]:
+    """What the form of an answer depends on, of a request that cannot be read whole; empty where it is not plain."""
+    return {name: _glimpse(query + b"&" + body, name) for name in ("method", "sign_type")}
+
+
+def _glimpse(both: bytes, name: str) -> str:
+    given = set(re.findall(rb"(?:^|(?<=&))%s=([^&]*)" % name.encode(), both))
+    text = given.pop().decode("latin-1") if len(given) == 1 else ""
+    return text if _PLAIN.fullmatch(text) else ""
 
 
 def _pairs(part: bytes, charset: str) -> list[tuple[str, str]]:

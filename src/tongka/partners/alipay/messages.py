@@ -45,6 +45,10 @@ UserId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z]{1,64}\Z", description="a use
 Balance = Annotated[
     str, Meta(pattern=r"^([0-9]{1,29}(\.[0-9]{1,2})?)?\Z", description="yuan with at most two decimals")
 ]
+Yuan = Annotated[str, Meta(pattern=r"^([0-9]{1,12}(\.[0-9]{1,2})?)?\Z", description="yuan with at most two decimals")]
+VehicleType = Annotated[
+    Literal["BUS", "BRT", "LRT", "METRO", "FERRY"], Meta(description="BUS, BRT, LRT, METRO or FERRY")
+]
 Number = Annotated[int, Meta(ge=0, lt=10**12)]
 
 
@@ -97,9 +101,13 @@ class OfflineTrade(Message):
     actual_order_time: Moment
     subject: Text128
     amount: Annotated[str, Meta(max_length=64, description="yuan")] | Number
-    order_biz_context: Annotated[str, Meta(max_length=CONTEXT_MAX)] | dict[str, Any] | None = None
+    order_biz_context: (
+        Annotated[str, Meta(max_length=CONTEXT_MAX, description=f"JSON text of at most {CONTEXT_MAX} characters")]
+        | dict[str, Any]
+        | None
+    ) = None
     records: tuple[Annotated[str, Meta(min_length=1, description="a record, in hex")], ...]
-    seller_login_name: Annotated[str, Meta(max_length=64)] | None = None
+    seller_login_name: Annotated[str, Meta(max_length=64, description="at most 64 characters")] | None = None
 
 
 def trade(value: Any, seller: str) -> Trade:
@@ -156,7 +164,11 @@ class VirtualCardSend(Message):
         | None
     ) = None
     disabled_tips: Annotated[str, Meta(max_length=256, description="at most 256 characters")] | None = None
-    ext_info: Annotated[str, Meta(max_length=EXT_INFO_MAX)] | dict[str, Any] | None = None
+    ext_info: (
+        Annotated[str, Meta(max_length=EXT_INFO_MAX, description=f"JSON text of at most {EXT_INFO_MAX} characters")]
+        | dict[str, Any]
+        | None
+    ) = None
 
 
 def card_change(value: dict[str, Any]) -> CardChange:
@@ -238,7 +250,11 @@ class DataSend(Message):
 
 
 class RideReport(Message):
-    """One of op_data.info, 4.2.5.5: the fields that are 不可空; the others are kept as they are."""
+    """One of op_data.info, 4.2.5.5: the fields that are 不可空, and the amount; the others are kept as they are.
+
+    Of `vehicle_id` and `plate_number` the document wants one; a station's gate knows neither, and a rider is told all
+    the same: so neither is asked for.
+    """
 
     type: Annotated[Literal["order", "event"], Meta(description="order or event")]
     biz_no: Text64
@@ -248,9 +264,10 @@ class RideReport(Message):
     city_name: SomeText
     line_name: SomeText
     start_station_name: SomeText
-    vehicle_type: SomeText
+    vehicle_type: VehicleType
     partner_name: SomeText
     partner_id: SomeText
+    amount: Yuan | Number | None = None
 
 
 def ride_reports(said: DataSend) -> Sequence[tuple[RideReport, dict[str, Any]]]:

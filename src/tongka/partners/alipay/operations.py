@@ -53,8 +53,8 @@ async def key_query(call: Call, _content: Node) -> Node:
 
 
 async def record_verify(call: Call, content: Node) -> Node:
-    """4.2.2; uses nothing up."""
-    await ride.verify(call.system, read(m.RecordVerify, content).record)
+    """4.2.2; what was settled before is refused, and nothing is used up."""
+    await ride.verify(call.system, call.app.app_id, read(m.RecordVerify, content).record)
     return {}
 
 

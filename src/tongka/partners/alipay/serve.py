@@ -4,6 +4,7 @@ Checks run in this order: parameters, method, application, what is missing, form
 contract, then the method's own.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -73,12 +74,12 @@ class GatewayServer:
 
     async def answer(self, query: bytes, body: bytes) -> bytes:
         """The answer's bytes; never raises for what was sent."""
-        node, kind = codec.ERROR_NODE, RsaHash.SHA256
+        given, wrong = read(query, body)
+        node, kind = codec.ERROR_NODE, sign_kind(given)
         try:
-            given = codec.parameters(query, body)
-            kind = RsaHash.SHA1 if (given.get("sign_type") or codec.DEFAULT_SIGN_TYPE) == RsaHash.SHA1 else kind
-            node = codec.node_of(given.get("method", ""))
-            contents = {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given)}
+            if given.get("method") or not wrong:
+                node = codec.node_of(given.get("method", ""))
+            contents = refused(wrong) if wrong else await self._success(given)
         except TongkaError as error:
             contents = refused(error)
         except Exception:
@@ -86,6 +87,9 @@ class GatewayServer:
             contents = refused(CommonRefused("isp.unknow-error"))
         text = codec.node_text(contents)
         return codec.answer(node, text, await self._system.hsm.sign_rsa(ENDPOINT, kind, text))
+
+    async def _success(self, given: dict[str, str]) -> dict[str, Any]:
+        return {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given)}
 
     async def _run(self, given: dict[str, str]) -> dict[str, Any]:
         app = await self._open(given)
@@ -126,6 +130,20 @@ class GatewayServer:
         window_s = self._system.settings.rides.timestamp_window_s
         if window_s and abs(self._system.clock() - sent) > timedelta(seconds=window_s):
             raise CommonRefused("isv.invalid-timestamp", f"it is more than {window_s} s off, in Asia/Shanghai")
+
+
+def read(query: bytes, body: bytes) -> tuple[dict[str, str], CommonRefused | None]:
+    """The parameters; where they cannot be read, why, and of them what the answer's form depends on."""
+    try:
+        return codec.parameters(query, body), None
+    except CommonRefused as error:
+        return codec.glimpse(query, body), error
+
+
+def sign_kind(given: Mapping[str, str]) -> RsaHash:
+    """How the answer is signed: as the request was, and RSA2 where it names what we do not know."""
+    sign_type = given.get("sign_type") or codec.DEFAULT_SIGN_TYPE
+    return RsaHash.SHA1 if sign_type == RsaHash.SHA1 else RsaHash.SHA256
 
 
 @lru_cache(maxsize=1024)
