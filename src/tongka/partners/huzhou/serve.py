@@ -8,12 +8,12 @@ import asyncio
 from datetime import datetime, timedelta
 
 import structlog
-from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from tongka.crypto.sm2 import PublicKey
 from tongka.days import ZONE
+from tongka.endpoint import Endpoint
 from tongka.errors import (
     Failed,
     Malformed,
@@ -54,7 +54,7 @@ PARTIES = (
 
 ATTEMPTS = 3
 PAUSE_S = 0.05
-JSON = (b"content-type", b"application/json;charset=UTF-8")
+JSON = "application/json;charset=UTF-8"
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ log = structlog.get_logger()
 def routes(system: System) -> list[BaseRoute]:
     """The twelve operations, to be mounted under /cardfront."""
     front = CardFrontServer(system)
-    return [Route("/{name}/V1", front, methods=["POST"])]
+    return [Route("/{name}/V1", Endpoint(front.respond, MAX_BODY_BYTES, JSON), methods=["POST"])]
 
 
 class CardFrontServer:
@@ -73,16 +73,10 @@ class CardFrontServer:
         self._keys: dict[tuple[str, str], PartnerKey] = {}
         self._unbelieved = Unbelieved(system, ENDPOINT)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One exchange, as an ASGI application: read at most the limit and one message more, answer signed."""
+    async def respond(self, scope: Scope, body: bytes) -> bytes | None:
+        """The answer to a message as it came; None where its path names no operation."""
         name = scope["path_params"]["name"]
-        status, answer = 404, b""
-        if name in OPERATIONS:
-            body = await _body(receive)
-            status, answer = (413, b"") if body is None else (200, await self.answer(name, body))
-        headers = [(b"content-length", b"%d" % len(answer)), *([JSON] if answer else [])]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        return await self.answer(name, body) if name in OPERATIONS else None
 
     async def answer(self, name: str, body: bytes) -> bytes:
         """The answer's bytes to a message posted under an operation's name; never raises for what was sent."""
@@ -193,25 +187,6 @@ class CardFrontServer:
         if party is None or not party.active:
             raise UnknownParty(role, name)
         return party
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None once it is over the limit.
-
-    Raises:
-        ClientDisconnect: the client left before it was whole.
-
-    """
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            return None
-        more = message.get("more_body", False)
-    return body
 
 
 def _wanted(parsed: ParsedRequest, request: str, now: datetime) -> Wanted:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
+from tongka.endpoint import Endpoint
 from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import MAC_FAILURES_COUNT
@@ -39,7 +39,10 @@ log = structlog.get_logger()
 def routes(system: System) -> list[BaseRoute]:
     """The eleven operations at their printed paths."""
     server = OneCardServer(system)
-    return [Route(path, partial(server.respond, path), methods=["POST"]) for path in OPERATIONS]
+    return [
+        Route(path, Endpoint(partial(server.respond, path), MAX_BODY_BYTES, JSON), methods=["POST"])
+        for path in OPERATIONS
+    ]
 
 
 class OneCardServer:
@@ -50,13 +53,9 @@ class OneCardServer:
         self._channels = Channels(system)
         self._limits = Limits(system)
 
-    async def respond(self, path: str, request: HttpRequest) -> HttpResponse:
-        """Read at most the limit and one byte, answer."""
-        body = await _body(request)
-        if body is None:
-            return HttpResponse(status_code=413)
-        address = request.client.host if request.client else ""
-        return HttpResponse(await self.answer(path, body, address), media_type=JSON)
+    async def respond(self, path: str, scope: Scope, body: bytes) -> bytes:
+        """The answer to a message as it came."""
+        return await self.answer(path, body, (scope.get("client") or ("",))[0])
 
     async def answer(self, path: str, body: bytes, address: str) -> bytes:
         """The answer's bytes to a message posted to an operation's path; never raises for what was sent."""
@@ -137,13 +136,3 @@ async def _seal(operation: Operation, outcome: Outcome | TongkaError) -> bytes:
     if isinstance(outcome, TongkaError):
         return refusal_of(outcome)
     return answer_of(operation.answer, outcome)
-
-
-async def _body(request: HttpRequest) -> bytes | None:
-    """The whole body, or None once it is over the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return None
-    return body
