@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from openapi_answers import Declared
 from seram_agent import Agent
 from tongka.app import serve as app
 from tongka.card.profiles import PROFILES
@@ -140,5 +141,10 @@ async def shop(database) -> Shop:
         *serve.order_routes(system),
         Mount("/gp/seram", routes=serve.seram_routes(system)),
     ]
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://127.0.0.1")
+    transport = httpx.ASGITransport(Starlette(routes=routes))
+    document = (await httpx.AsyncClient(transport=transport).get("http://127.0.0.1/app/v1/openapi.json")).json()
+    declared = Declared(document, "/app/v1")
+    http = httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", event_hooks={"response": [declared.require]}
+    )
     return Shop(system, http, now)

@@ -1,4 +1,4 @@
-"""What the app's API says and hears. Money is fen as numbers, moments are ISO 8601 with their zone."""
+"""What the app's API says and hears. Money is fen as numbers, moments are ISO 8601 in the city's zone, +08:00."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -94,7 +94,7 @@ class OrderView(_Model):
     price_fen: int
     total_fen: int
     result_code: str
-    created_at: datetime
+    created_at: datetime = Field(description="with its offset, +08:00")
     parts: list[Part]
 
 

@@ -6,79 +6,58 @@ Idempotency-Key. Every refusal is {error, message} with its status.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Form, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import Depends, FastAPI, Form, Header, Path, Query, Request, Response
 from fastapi.security import OAuth2PasswordBearer
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AwareDatetime
 
 from tongka.app import schemas as s
+from tongka.app.errors import add_handlers, responses, responses_of_stream
+from tongka.app.events import Streams, changes
 from tongka.app.limits import Limit
 from tongka.app.views import order_view
-from tongka.errors import BadSignature, Failed, Malformed, TongkaError
+from tongka.days import ZONE
+from tongka.errors import Malformed
 from tongka.journeys.app import identity, ordering, paying
-from tongka.journeys.app.refusals import (
-    AppCardUnknown,
-    AppOrderUnknown,
-    DeviceTaken,
-    KeyUsedOtherwise,
-    LoginWrong,
-    NotPayable,
-    NotRefundable,
-    ProductUnknown,
-    TokenWrong,
-)
-from tongka.journeys.refusals import TooManyRequests
-from tongka.journeys.wallet.refusals import DeviceUnknown
+from tongka.journeys.app.refusals import TokenWrong
 from tongka.payments import OURS
 from tongka.store import app as store
 from tongka.store.app import AppOrder
 from tongka.system import System
 
 PATH = "/app/v1"
+VISIBLE = r"^[!-~]{1,64}$"
+NO_NUL = r"^[^\x00]*$"
+"""What no text in the database may hold."""
 PAGE_MAX = 100
 WAIT_MAX_S = 30
 POLL_S = 0.5
-NOTICE_MAX_BYTES = 64 << 10
 LOGINS = (20, 0.5)
 """For each name: 20 at once, then one in two seconds."""
 REQUESTS = (200, 20.0)
 """For each rider."""
 
-STATUS: tuple[tuple[type[TongkaError], int], ...] = (
-    (TooManyRequests, 429),
-    (LoginWrong, 401),
-    (TokenWrong, 401),
-    (Malformed, 422),
-    (BadSignature, 401),
-    (AppOrderUnknown, 404),
-    (AppCardUnknown, 404),
-    (ProductUnknown, 404),
-    (DeviceUnknown, 404),
-    (DeviceTaken, 409),
-    (KeyUsedOtherwise, 409),
-    (NotPayable, 409),
-    (NotRefundable, 409),
-    (Failed, 503),
-    (TongkaError, 422),
-)
-"""The first that fits."""
-
-Key = Annotated[str, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,64}$")]
+Key = Annotated[str, Header(alias="Idempotency-Key", pattern=VISIBLE)]
+OrderNo = Annotated[str, Path(pattern=VISIBLE)]
+CardNo = Annotated[str, Path(pattern=VISIBLE)]
+Secret = Annotated[str, Form(max_length=256, pattern=NO_NUL)]
+LoginName = Annotated[str, Form(max_length=64, pattern=NO_NUL)]
+TOKEN = OAuth2PasswordBearer("token", auto_error=False)
 
 
 def build(system: System) -> FastAPI:
     """The API over an open system."""
-    api = FastAPI(title="Tongka: cards in phones", version="1.0.0", servers=[{"url": PATH}])
-    api.add_exception_handler(TongkaError, _refuse)
-    api.add_exception_handler(RequestValidationError, _invalid)
+    api = FastAPI(title="Tongka: cards in phones", version="1.1.0", servers=[{"url": PATH}], responses=responses())
+    add_handlers(api)
     logins, requests = Limit(*LOGINS, time.monotonic), Limit(*REQUESTS, time.monotonic)
 
-    async def rider(token: Annotated[str, Depends(OAuth2PasswordBearer("token"))]) -> str:
+    async def rider(token: Annotated[str | None, Depends(TOKEN)]) -> str:
+        if not token:
+            raise TokenWrong("a bearer token is required; POST /token gives one")
         user_id = await identity.rider(system, token)
         requests.take(user_id)
         return user_id
@@ -86,21 +65,23 @@ def build(system: System) -> FastAPI:
     _add_login(api, system, logins)
     _add_products_and_cards(api, system, rider)
     _add_orders(api, system, rider)
+    _add_following(api, system, rider)
     _add_money(api, system, rider)
     return api
 
 
-Rider = Callable[[str], Awaitable[str]]
+Rider = Callable[[str | None], Awaitable[str]]
+Look = Callable[[], Awaitable[s.OrderView]]
 
 
 def _add_login(api: FastAPI, system: System, logins: Limit) -> None:
-    @api.post("/token", tags=["login"])
+    @api.post("/token", tags=["login"], responses=responses(401))
     async def token(
         grant_type: Annotated[str, Form(pattern="^(password|client_credentials)$")],
-        username: Annotated[str, Form(max_length=64)] = "",
-        password: Annotated[str, Form(max_length=256)] = "",
-        client_id: Annotated[str, Form(max_length=64)] = "",
-        client_secret: Annotated[str, Form(max_length=256)] = "",
+        username: LoginName = "",
+        password: Secret = "",
+        client_id: LoginName = "",
+        client_secret: Secret = "",
     ) -> s.Token:
         """A bearer token; a rider's name and password serve as client credentials too."""
         by_password = grant_type == "password"
@@ -111,7 +92,7 @@ def _add_login(api: FastAPI, system: System, logins: Limit) -> None:
 
 
 def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
-    @api.get("/products", tags=["cards"])
+    @api.get("/products", tags=["cards"], responses=responses(401))
     async def products(_: Annotated[str, Depends(rider)]) -> list[s.ProductView]:
         """What cards can be opened, prices and deposits."""
         return [
@@ -125,7 +106,7 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
             for one in await store.products(system.database)
         ]
 
-    @api.get("/cards", tags=["cards"])
+    @api.get("/cards", tags=["cards"], responses=responses(401))
     async def cards(user_id: Annotated[str, Depends(rider)]) -> list[s.CardView]:
         """The rider's cards, the latest first."""
         held = await store.cards_of(system.database, user_id, OURS)
@@ -141,19 +122,20 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
             for one in held
         ]
 
-    @api.post("/cards/{card_no}/lost", tags=["cards"])
-    async def lost(card_no: str, user_id: Annotated[str, Depends(rider)]) -> s.Lost:
+    @api.post("/cards/{card_no}/lost", tags=["cards"], responses=responses(401, 404, 409))
+    async def lost(card_no: CardNo, user_id: Annotated[str, Depends(rider)]) -> s.Lost:
         """Block a lost phone's card at once; it is paid out when its rides are cleared."""
-        return s.Lost(card_no=card_no, paid_out_from=await ordering.report_lost(system, user_id, card_no))
+        due = await ordering.report_lost(system, user_id, card_no)
+        return s.Lost(card_no=card_no, paid_out_from=due.astimezone(ZONE))
 
 
 def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
-    @api.post("/orders", status_code=201, tags=["orders"])
+    @api.post("/orders", status_code=201, tags=["orders"], responses=responses(401, 404, 409))
     async def create(new: s.NewOrder, key: Key, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
         """An order; what costs nothing goes on to the card's side at once."""
         return await _view(system, await ordering.create(system, user_id, key, _wish(new)))
 
-    @api.get("/orders", tags=["orders"])
+    @api.get("/orders", tags=["orders"], responses=responses(401))
     async def list_orders(
         user_id: Annotated[str, Depends(rider)],
         before: AwareDatetime | None = None,
@@ -163,26 +145,50 @@ def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
         found = await store.page(system.database, user_id, before or system.clock() + timedelta(days=1), limit)
         return [await _view(system, one) for one in found]
 
-    @api.get("/orders/{order_no}", tags=["orders"])
+    @api.get("/orders/{order_no}", tags=["orders"], responses=responses(401, 404))
     async def follow(
-        order_no: str,
+        order_no: OrderNo,
         user_id: Annotated[str, Depends(rider)],
         wait: Annotated[int, Query(ge=0, le=WAIT_MAX_S, description="seconds to wait for another state")] = 0,
         state: Annotated[str, Query(description="the state that is known; with wait, answer when it is left")] = "",
     ) -> s.OrderView:
         """An order; held back (long poll) until it is in another state than the one given."""
         until = time.monotonic() + wait
-        view = await _view(system, await ordering.own(system, user_id, order_no))
+        view = await _own_view(system, user_id, order_no)
         known = state or view.state
         while view.state == known and time.monotonic() + POLL_S < until:
             await asyncio.sleep(POLL_S)
-            view = await _view(system, await ordering.own(system, user_id, order_no))
+            view = await _own_view(system, user_id, order_no)
         return view
 
 
+def _add_following(api: FastAPI, system: System, rider: Rider) -> None:
+    streams = Streams()
+
+    async def look(order_no: OrderNo, user_id: Annotated[str, Depends(rider)]) -> AsyncIterator[Look]:
+        """How to look at an order of the rider's own; looked for before the stream begins, so that a 404 is one."""
+        await ordering.own(system, user_id, order_no)
+        with streams.one_more(user_id):
+            yield lambda: _own_view(system, user_id, order_no)
+
+    @api.get(
+        "/orders/{order_no}/events",
+        tags=["orders"],
+        response_class=EventSourceResponse,
+        responses=responses_of_stream(401, 404),
+    )
+    async def events(follow: Annotated[Look, Depends(look)]) -> AsyncIterator[ServerSentEvent]:
+        """Server-sent events: `order` (the order as it is, then after each change) and `end` (its last state known).
+
+        The stream ends with the order, or after five minutes: connect again. Its heartbeats are comments.
+        """
+        async for event in changes(follow):
+            yield event
+
+
 def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
-    @api.post("/orders/{order_no}/pay", tags=["money"])
-    async def pay(order_no: str, how: s.Pay, user_id: Annotated[str, Depends(rider)]) -> s.PayView:
+    @api.post("/orders/{order_no}/pay", tags=["money"], responses=responses(401, 404, 409))
+    async def pay(order_no: OrderNo, how: s.Pay, user_id: Annotated[str, Depends(rider)]) -> s.PayView:
         """Begin to pay, or get the same payment again."""
         ticket = await paying.pay_order(system, await ordering.own(system, user_id, order_no), how.acquirer)
         order = await ordering.own(system, user_id, order_no)
@@ -193,23 +199,22 @@ def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
             data=ticket.data if ticket else "",
         )
 
-    @api.post("/orders/{order_no}/refund", tags=["money"])
-    async def refund(order_no: str, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+    @api.post("/orders/{order_no}/refund", tags=["money"], responses=responses(401, 404, 409))
+    async def refund(order_no: OrderNo, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
         """Give back what is not on the card; an order that was not paid is cancelled."""
         order = await ordering.own(system, user_id, order_no)
         return await _view(system, await ordering.refund(system, order))
 
-    @api.post("/orders/{order_no}/result", tags=["orders"])
-    async def result(order_no: str, told: s.Result, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+    @api.post("/orders/{order_no}/result", tags=["orders"], responses=responses(401, 404, 409))
+    async def result(order_no: OrderNo, told: s.Result, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
         """What the wallet answered to the app. 301, 302 and 403 let the money go back; x19 waits for the card."""
         order = await ordering.own(system, user_id, order_no)
         return await _view(system, await ordering.told_result(system, order, told.code))
 
     @api.post("/notices/{acquirer}", tags=["institutions"], include_in_schema=False)
-    async def notice(acquirer: str, request: Request) -> Response:
+    async def notice(acquirer: Annotated[str, Path(pattern=VISIBLE)], request: Request) -> Response:
         """What a payment institution tells, verified over the bytes as they came."""
-        body = await _body(request)
-        media, answer = await paying.take_notice(system, acquirer, dict(request.headers), body)
+        media, answer = await paying.take_notice(system, acquirer, dict(request.headers), await request.body())
         return Response(answer, media_type=media)
 
 
@@ -235,27 +240,5 @@ async def _view(system: System, order: AppOrder) -> s.OrderView:
     return order_view(await ordering.standing(system, order))
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > NOTICE_MAX_BYTES:
-            raise Malformed("notice", "is longer than any notice")
-    return body
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    if not isinstance(error, TongkaError):
-        raise error
-    status = next(code for kind, code in STATUS if isinstance(error, kind))
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": error.code, "message": str(error)}, status, headers)
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    """Names the field and what is expected; never repeats a value."""
-    if not isinstance(error, RequestValidationError):
-        raise error
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or "message"
-    return JSONResponse({"error": Malformed.code, "message": f"{field}: {first['msg']}"}, 422)
+async def _own_view(system: System, user_id: str, order_no: str) -> s.OrderView:
+    return await _view(system, await ordering.own(system, user_id, order_no))

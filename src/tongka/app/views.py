@@ -1,6 +1,7 @@
 """Orders as riders see them: the order's own state until it is submitted, the card's side from there on."""
 
 from tongka.app.schemas import AppBusiness, OrderView, Part
+from tongka.days import ZONE
 from tongka.journeys.app.ordering import Standing
 from tongka.payments import CARRIED_OUT
 from tongka.store.app import AppState
@@ -42,7 +43,7 @@ def order_view(standing: Standing) -> OrderView:
         price_fen=order.fee_fen,
         total_fen=order.total_fen,
         result_code=order.result_code,
-        created_at=order.created_at,
+        created_at=order.created_at.astimezone(ZONE),
         parts=[
             Part(
                 server_order_id=one.server_order_id,

@@ -163,6 +163,8 @@ async def test_a_locked_card_is_not_topped_up(world, phones):
 class Refusing:
     """An element that says no to one instruction, whatever it is asked; `times` so often, then no more."""
 
+    classes = (0x04, 0x80, 0x84)
+
     def __init__(self, inner, ins: int, sw: int, times: int = 10**6) -> None:
         self.inner, self.ins, self.sw, self.times = inner, ins, sw, times
 
@@ -170,7 +172,7 @@ class Refusing:
         return getattr(self.inner, name)
 
     def transmit(self, apdu: bytes) -> Response:
-        if apdu[1] != self.ins or self.times <= 0 or not apdu[0] & 0x80:
+        if apdu[1] != self.ins or self.times <= 0 or apdu[0] not in self.classes:
             return self.inner.transmit(apdu)
         self.times -= 1
         return Response(b"", self.sw)
@@ -214,6 +216,16 @@ async def test_a_lock_that_the_element_refuses_fails(phones):
     await phone.do("OPEN", "O1")
     phone.element = Refusing(phone.element, 0xF0, 0x6A80)
     assert await phone.do("LOCK", "L1") == "failed/lock_refused_6A80"
+
+
+@pytest.mark.parametrize("contents", [{}, {"cardType": "02"}])
+async def test_an_update_that_the_card_refuses_fails_even_where_the_file_stands_already(phones, contents):
+    phone = await phones.new()
+    await phone.do("OPEN", "O1")
+    chip, phone.element = phone.element, Refusing(phone.element, 0xD6, 0x6988, times=2)
+    assert await phone.do("UPDATE", "U1", **contents) == "done"
+    phone.element = Refusing(chip, 0xD6, 0x6988)
+    assert await phone.do("UPDATE", "U2", **contents) == "failed/update_refused_6988"
 
 
 async def test_a_deletion_tells_what_it_paid_out(phones):

@@ -178,6 +178,21 @@ async def test_an_unknown_session_is_404_and_an_old_one_is_until_its_order_comes
     assert await phone.run(session) == "done"
 
 
+@pytest.mark.parametrize("odd", ["%00", "a%00b", "%ff", "%e4%b8%ad", "a" * 65])
+async def test_numbers_and_sessions_that_cannot_be_are_those_of_none(phones, odd):
+    phone = await phones.new()
+    for answer in (
+        await phone.http.get(f"/wallet/order/{odd}"),
+        await phone.withdraw(odd),
+        await phone.handshake(odd),
+        await phone.http.post(
+            f"/gp/seram/remoteManagement?sessionId={odd}",
+            json={"localAgentStatus": {"localAgentStatusEnum": "POLLING"}},
+        ),
+    ):
+        assert answer.status_code == 404
+
+
 async def test_a_report_of_a_round_that_never_was_is_refused(phones):
     phone = await phones.new()
     session = (await phone.order("OPEN", "S1")).json()["sessionId"]

@@ -32,9 +32,4 @@ async def was_set(run: Run, heard: Heard) -> Said:
     return run.end(Standing.DONE)
 
 
-async def give_up(run: Run, reason: str) -> Said:
-    """The card is as it was."""
-    return run.end(Standing.FAILED, reason)
-
-
 PHASES: dict[str, Phase] = {"lock.set": set_status, "lock.was_set": was_set}

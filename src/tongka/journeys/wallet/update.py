@@ -15,7 +15,7 @@ from tongka.days import business_date
 from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, sale
 from tongka.journeys.refusals import CardStateWrong
-from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import CARD_NOT_THERE, ElementRefuses, Heard, LookAgain, Phase, Run, Said
 from tongka.store import cards
 from tongka.store.orders import Order
 from tongka.store.wallet import Standing
@@ -69,7 +69,10 @@ async def read(run: Run, heard: Heard) -> Said:
 
 
 async def written(run: Run, heard: Heard) -> Said:
-    """Whatever it answered: look at what stands in the files."""
+    """Look at what stands in the file; where the card refused to write it, write it again."""
+    if heard.refused:
+        run.program.done = run.program.done[:-1]
+        raise ElementRefuses("update", heard.refused)
     if not heard.all_ok:
         raise LookAgain
     return _read(run)

@@ -40,6 +40,8 @@ JSON = "application/json"
 ORDER_PATH = "/wallet/order"
 SANDBOX = "sandbox"
 SESSION = "sessionId"
+_ORDER_NUMBER = re.compile(r"[!-.0-~]{1,64}", re.ASCII)
+_SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9A-F]{128}|[0-9a-f]{128}", re.ASCII)
 
 STATUS: tuple[tuple[type[TongkaError], int], ...] = (
@@ -134,7 +136,7 @@ class WalletServer:
         A sandbox also tells those who sign nothing how an order stands, and nothing else: its session is all that IF5
         asks for.
         """
-        number = request.path_params["number"]
+        number = _number(request)
         if "X-Signature" in request.headers or self._system.settings.mode != SANDBOX:
             found = await orders.find(self._system, self._signed_by(request, body), number)
             return JSONResponse(await self._told(found))
@@ -144,7 +146,7 @@ class WalletServer:
     async def withdraw(self, request: Request, body: bytes) -> Response:
         """`POST /order/{serverOrderId}/withdraw`: refund what has not reached the card."""
         institution = self._signed_by(request, body)
-        order = await orders.withdraw(self._system, institution, request.path_params["number"])
+        order = await orders.withdraw(self._system, institution, _number(request))
         return JSONResponse(await self._told(order))
 
     async def _told(self, order: WalletOrder) -> dict[str, Any]:
@@ -207,8 +209,16 @@ def _standing(order: WalletOrder) -> dict[str, str]:
     }
 
 
+def _number(request: Request) -> str:
+    """Of the order; what cannot be one is the number of none."""
+    number: str = request.path_params["number"]
+    return number if _ORDER_NUMBER.fullmatch(number) else ""
+
+
 def _session_id(request: Request) -> str:
-    return request.query_params.get("sessionId", "")
+    """What cannot be an id is the id of no session."""
+    given = request.query_params.get("sessionId", "")
+    return given if _SESSION_ID.fullmatch(given) else ""
 
 
 def _refusal(error: TongkaError) -> Response:
