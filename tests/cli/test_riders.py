@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from typer.testing import CliRunner
 
-from tongka.cli import application, rider
+from tongka.cli import application, merchant, rider
 from tongka.sandbox.city import open_city
-from tongka.sandbox.riding_city import APP_ID
+from tongka.sandbox.riding_city import APP_ID, CARD_TYPE, PREPAID_CARD_TYPE
 from tongka.shell import now
 
 
@@ -99,3 +99,18 @@ def test_keys_that_do_not_belong_are_refused(run, tmp_path):
         run(application, "save", "2021998", "--key", path, "--seller", "a@example.com", code=2)
     run(application, "save", "2021998", "--key", tmp_path / "absent", "--seller", "a@example.com", code=2)
     run(application, "check-key", "unknown", written(tmp_path / "k", keys["private.pem"]), code=2)
+
+
+def test_a_prepaid_card_is_issued_supplied_and_given_back(run):
+    user, card = "2088777700000002", (PREPAID_CARD_TYPE, "3305000000000009")
+    run(rider, "open", user)
+    run(merchant, "card", "issue", CARD_TYPE, card[1], user, code=2)
+    run(merchant, "card", "issue", *card, "2088777700000099", code=2)
+    for _ in range(2):
+        run(merchant, "card", "issue", *card, user)
+        assert "holds 5.00 yuan" in run(merchant, "card", "supply", *card, 500, "--reference", "one")
+    run(merchant, "card", "supply", *card, 500, "--reference", "two", "--method", "99", code=2)
+    run(merchant, "card", "revoke", *card)
+    run(merchant, "card", "revoke", *card, code=2)
+    (listed,) = json.loads(run(merchant, "card", "list", "--user", user, "--json"))
+    assert (listed["state"], listed["balance_fen"], listed["told"]) == ("revoking", 500, False)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from tongka.cli import merchant_card
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of
 from tongka.days import ZONE
 from tongka.errors import Malformed
@@ -22,6 +23,7 @@ from tongka.trips import TradeEvent, TradeState
 app = typer.Typer(no_args_is_help=True, help="Our side as a merchant with gates.")
 fares = typer.Typer(no_args_is_help=True, help="Fare tables: what trips cost.")
 app.add_typer(fares, name="fares")
+app.add_typer(merchant_card.app, name="card")
 
 PAGE_SIZE = 1000
 

@@ -1,7 +1,8 @@
 """The proof of the books from scratch: queries that answer offending rows, and nothing when all is well.
 
 They read one snapshot and use no figure that anybody keeps but to compare it. Findings are values: one bad row never
-hides another. Those of orders and rides against transfers stand in `order_checks` and `ride_checks`.
+hides another. Those of orders, rides and prepaid cards against transfers stand beside this in files
+of their own.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from tongka.store.check import Check
 from tongka.store.db import Database
 from tongka.store.ledger import LAST_CLOSED, LEGS
 from tongka.store.order_checks import ORDER_CHECKS
+from tongka.store.prepaid_checks import PREPAID_CHECKS
 from tongka.store.ride_checks import RIDE_CHECKS
 
 FINDINGS_MAX = 100
@@ -143,7 +145,7 @@ LEDGER_CHECKS = (
 )
 """Of the books alone, in an order in which the first finding is the nearest to the cause."""
 
-CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS, *RIDE_CHECKS)
+CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
 
 
 async def check(

@@ -40,7 +40,9 @@ WITH claimed AS (
     UPDATE trip SET next_try_at = $1::timestamptz + $2::interval, attempts = attempts + 1
     WHERE (user_id, out_trade_no) IN (
         SELECT user_id, out_trade_no FROM trip
-        WHERE state IN ('due', 'unknown') AND next_try_at <= $1
+        WHERE state IN ('due', 'unknown') AND next_try_at <= $1 AND $4 = EXISTS (
+            SELECT FROM prepaid_card p
+            WHERE p.user_id = trip.user_id AND p.card_no = trip.card_no AND trip.card_type IN (p.card_type, ''))
         ORDER BY next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING *
 )
@@ -56,11 +58,13 @@ ORDER BY c.started_at, c.out_trade_no
 """
 
 
-async def claim(database: Database, now: datetime, lease_s: int, limit: int) -> list[Trade]:
-    """Trades that are to be sent now. Nobody else gets them for `lease_s`; a worker that dies meanwhile loses nothing,
-    for they are sent again under the same number.
+async def claim(database: Database, now: datetime, lease_s: int, limit: int, *, prepaid: bool = False) -> list[Trade]:
+    """Trades that are to be sent now, or (`prepaid`) to be charged to prepaid cards of our own.
+
+    Nobody else gets them for `lease_s`; a worker that dies meanwhile loses nothing, for they are sent again under the
+    same number.
     """
-    rows = await database.fetch(_CLAIM, now, timedelta(seconds=lease_s), limit)
+    rows = await database.fetch(_CLAIM, now, timedelta(seconds=lease_s), limit, prepaid)
     return [Trade(**dict(row) | {"state": TradeState(row["state"])}) for row in rows]
 
 
