@@ -1,5 +1,6 @@
 """Riders' orders from end to end: paid at the till, carried out in the phone, followed, refunded."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -66,12 +67,20 @@ async def test_a_lost_card_is_blocked_locked_and_paid_out_when_its_rides_are_cle
     phone = await shop.phone()
     opened = await shop.opened(phone)
     number = opened["card_no"]
+    wish = {"business": "TOPUP", "card_no": number, "amount_fen": 100}
+    too_late = (await shop.ask("POST", "/orders", wish, key="k")).json()
     lost = (await shop.ask("POST", f"/cards/{number}/lost")).json()
     assert lost["paid_out_from"].startswith("2026-03-09")
-    refused = await shop.ask("POST", "/orders", {"business": "TOPUP", "card_no": number, "amount_fen": 100}, key="k")
-    topped = await shop.paid(refused.json())
+    shop.now[0] += timedelta(hours=1)
+    assert (await shop.ask("POST", f"/cards/{number}/lost")).json() == lost
+    assert (await shop.ask("POST", "/orders", wish, key="l")).json()["error"] == "card_state_wrong"
+    topped = await shop.paid(too_late)
     assert (topped["state"], topped["reason"]) == ("failed", "card_state_wrong")
     lock = next(one for one in (await shop.ask("GET", "/orders")).json() if one["business"] == "LOCK")
+    shop.now[0] += timedelta(hours=3)
+    assert (await phone.handshake(lock["session_id"])).status_code == 404
+    await shop.login()
+    assert (await shop.ask("POST", f"/orders/{lock['order_no']}/resume")).json()["session_id"] == lock["session_id"]
     assert await phone.run(lock["session_id"]) == "done"
     assert phone.element.image.instances[AID].locked
     assert await ordering.pay_out_lost(shop.system) == 0
@@ -81,6 +90,64 @@ async def test_a_lost_card_is_blocked_locked_and_paid_out_when_its_rides_are_cle
     assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
     await shop.work(4)
     assert await balance_of(shop, Account.SUSPENSE) == 0
+    await shop.books()
+
+
+async def test_what_cannot_be_carried_out_is_refused_before_it_is_paid(shop):
+    phone = await shop.phone()
+    opened = await shop.opened(phone)
+    card = {"business": "TOPUP", "card_no": opened["card_no"]}
+    opening = {"business": "OPEN", "issuer_id": ISSUER, "device_id": phone.device_id}
+    for wish, code in (
+        (opening | {"device_id": "nobody"}, "device_unknown"),
+        (opening | {"issuer_id": "nobody"}, "product_unknown"),
+        (opening | {"amount_fen": 100_001}, "over_maximum"),
+        (opening | {"card_no": opened["card_no"]}, "malformed"),
+        (card | {"amount_fen": 100_001}, "over_maximum"),
+        (card | {"amount_fen": "1000"}, "malformed"),
+        (card | {"amount_fen": True}, "malformed"),
+    ):
+        answer = await shop.ask("POST", "/orders", wish, key="k")
+        assert answer.json()["error"] == code, wish
+    locked = await shop.order("LOCK", card_no=opened["card_no"])
+    assert await phone.run(locked["session_id"]) == "done"
+    answer = await shop.ask("POST", "/orders", card | {"amount_fen": 100}, key="k")
+    assert answer.json()["error"] == "card_state_wrong"
+
+
+async def test_a_body_that_names_a_key_twice_is_refused(shop):
+    await shop.login()
+    headers = {"Authorization": f"Bearer {shop.tokens['ann']}", "Idempotency-Key": "k"}
+    for body in ('{"business": "OPEN", "business": "LOCK"}', "[]", "{", '{"amount_fen": 1.5}'):
+        headers["Content-Type"] = "application/json"
+        answer = await shop.http.post("/app/v1/orders", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (422, "malformed")
+
+
+async def test_a_result_is_told_once_unless_it_was_unknown(shop):
+    phone = await shop.phone()
+    order = await shop.order("OPEN", issuer_id=ISSUER, device_id=phone.device_id, amount_fen=1_000)
+    path = f"/orders/{order['order_no']}/result"
+    assert (await shop.ask("POST", path, {"code": "1010210301"})).status_code == 409
+    paid = await shop.paid(order)
+    assert (await shop.ask("POST", path, {"code": "1010210319"})).status_code == 200
+    assert await phone.run(paid["session_id"]) == "done"
+    for code, status in (("0", 200), ("0", 200), ("1010210301", 409)):
+        assert (await shop.ask("POST", path, {"code": code})).status_code == status
+    assert (await shop.follow(order))["result_code"] == "0"
+
+
+async def test_requests_that_race_for_an_order_find_what_it_has_become(shop):
+    phone = await shop.phone()
+    order = await shop.order("OPEN", issuer_id=ISSUER, device_id=phone.device_id, amount_fen=1_000)
+    path = f"/orders/{order['order_no']}"
+    answers = await asyncio.gather(
+        *(shop.ask("POST", f"{path}/pay", {"acquirer": "sandbox"}) for _ in range(3)),
+        *(shop.ask("POST", f"{path}/refund") for _ in range(3)),
+    )
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert (await shop.follow(order))["state"] == "cancelled"
+    await shop.work(3)
     await shop.books()
 
 

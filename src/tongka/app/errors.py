@@ -21,6 +21,7 @@ from tongka.journeys.app.refusals import (
     NotPayable,
     NotRefundable,
     ProductUnknown,
+    ResultStands,
     TokenWrong,
 )
 from tongka.journeys.refusals import TooManyRequests
@@ -43,6 +44,7 @@ STATUS: tuple[tuple[type[TongkaError], int], ...] = (
     (KeyUsedOtherwise, 409),
     (NotPayable, 409),
     (NotRefundable, 409),
+    (ResultStands, 409),
     (Failed, 503),
     (TongkaError, 422),
 )
@@ -109,6 +111,8 @@ async def _http(_: Request, error: Exception) -> Response:
     """What the framework refuses: paths and methods that there are none of, bodies that it cannot take apart."""
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return _answer(422, Malformed.code, error.detail)
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return _answer(422, Malformed.code, "message: cannot be read")
     phrase = HTTPStatus(error.status_code).phrase

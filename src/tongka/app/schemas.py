@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
 CardNo = Annotated[str, Field(pattern=r"^[0-9]{16,20}$")]
-Fen = Annotated[int, Field(ge=0, le=1_000_000)]
+Fen = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 
 
 class _Model(BaseModel):

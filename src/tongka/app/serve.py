@@ -7,8 +7,9 @@ Idempotency-Key. Every refusal is {error, message} with its status.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Form, Header, Path, Query, Request, Response
 from fastapi.security import OAuth2PasswordBearer
@@ -19,6 +20,7 @@ from tongka.app import schemas as s
 from tongka.app.errors import add_handlers, responses, responses_of_stream
 from tongka.app.events import Streams, changes
 from tongka.app.limits import Limit
+from tongka.app.reading import StrictRoute
 from tongka.app.views import order_view
 from tongka.days import ZONE
 from tongka.errors import Malformed
@@ -26,7 +28,7 @@ from tongka.journeys.app import identity, ordering, paying
 from tongka.journeys.app.refusals import TokenWrong
 from tongka.payments import OURS
 from tongka.store import app as store
-from tongka.store.app import AppOrder
+from tongka.store.app import AppMovedMeanwhile, AppOrder
 from tongka.system import System
 
 PATH = "/app/v1"
@@ -35,6 +37,7 @@ NO_NUL = r"^[^\x00]*$"
 """What no text in the database may hold."""
 PAGE_MAX = 100
 WAIT_MAX_S = 30
+RACES_MAX = 3
 POLL_S = 0.5
 LOGINS = (20, 0.5)
 """For each name: 20 at once, then one in two seconds."""
@@ -53,6 +56,7 @@ def build(system: System) -> FastAPI:
     """The API over an open system."""
     api = FastAPI(title="Tongka: cards in phones", version="1.1.0", servers=[{"url": PATH}], responses=responses())
     add_handlers(api)
+    api.router.route_class = StrictRoute
     logins, requests = Limit(*LOGINS, time.monotonic), Limit(*REQUESTS, time.monotonic)
 
     async def rider(token: Annotated[str | None, Depends(TOKEN)]) -> str:
@@ -71,6 +75,7 @@ def build(system: System) -> FastAPI:
 
 
 Rider = Callable[[str | None], Awaitable[str]]
+_R = TypeVar("_R")
 Look = Callable[[], Awaitable[s.OrderView]]
 
 
@@ -105,6 +110,14 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
             )
             for one in await store.products(system.database)
         ]
+
+    @api.get("/acquirers", tags=["money"], responses=responses(401))
+    async def acquirers(_: Annotated[str, Depends(rider)]) -> list[str]:
+        """The payment institutions that riders can pay at, as `acquirer` of a payment names them.
+
+        A sandbox has `sandbox`, where every payment is made by itself within a second.
+        """
+        return list(system.acquirers)
 
     @api.get("/cards", tags=["cards"], responses=responses(401))
     async def cards(user_id: Annotated[str, Depends(rider)]) -> list[s.CardView]:
@@ -190,7 +203,7 @@ def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
     @api.post("/orders/{order_no}/pay", tags=["money"], responses=responses(401, 404, 409))
     async def pay(order_no: OrderNo, how: s.Pay, user_id: Annotated[str, Depends(rider)]) -> s.PayView:
         """Begin to pay, or get the same payment again."""
-        ticket = await paying.pay_order(system, await ordering.own(system, user_id, order_no), how.acquirer)
+        ticket = await _settled(lambda order: paying.pay_order(system, order, how.acquirer), system, user_id, order_no)
         order = await ordering.own(system, user_id, order_no)
         return s.PayView(
             order_no=order_no,
@@ -202,14 +215,21 @@ def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
     @api.post("/orders/{order_no}/refund", tags=["money"], responses=responses(401, 404, 409))
     async def refund(order_no: OrderNo, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
         """Give back what is not on the card; an order that was not paid is cancelled."""
+        order = await _settled(lambda found: ordering.refund(system, found), system, user_id, order_no)
+        return await _view(system, order)
+
+    @api.post("/orders/{order_no}/resume", tags=["orders"], responses=responses(401, 404))
+    async def resume(order_no: OrderNo, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
+        """Make an order's session good again before the wallet takes it up; it ends an hour after the last contact."""
         order = await ordering.own(system, user_id, order_no)
-        return await _view(system, await ordering.refund(system, order))
+        await ordering.resume(system, order)
+        return await _view(system, order)
 
     @api.post("/orders/{order_no}/result", tags=["orders"], responses=responses(401, 404, 409))
     async def result(order_no: OrderNo, told: s.Result, user_id: Annotated[str, Depends(rider)]) -> s.OrderView:
         """What the wallet answered to the app. 301, 302 and 403 let the money go back; x19 waits for the card."""
-        order = await ordering.own(system, user_id, order_no)
-        return await _view(system, await ordering.told_result(system, order, told.code))
+        order = await _settled(lambda found: ordering.told_result(system, found, told.code), system, user_id, order_no)
+        return await _view(system, order)
 
     @api.post("/notices/{acquirer}", tags=["institutions"], include_in_schema=False)
     async def notice(acquirer: Annotated[str, Path(pattern=VISIBLE)], request: Request) -> Response:
@@ -223,6 +243,8 @@ def _wish(new: s.NewOrder) -> ordering.Wish:
     for field, given in (("issuer_id", new.issuer_id), ("device_id", new.device_id)):
         if opens and not given:
             raise Malformed(field, "is required to open a card")
+    if opens and new.card_no:
+        raise Malformed("card_no", "is given out when a card is opened, and not chosen")
     if not opens and not new.card_no:
         raise Malformed("card_no", f"is required for {new.business.value}")
     return ordering.Wish(
@@ -238,6 +260,14 @@ def _wish(new: s.NewOrder) -> ordering.Wish:
 
 async def _view(system: System, order: AppOrder) -> s.OrderView:
     return order_view(await ordering.standing(system, order))
+
+
+async def _settled(act: Callable[[AppOrder], Awaitable[_R]], system: System, user_id: str, order_no: str) -> _R:
+    """Act on a rider's own order; where another request moved it meanwhile, on what it has become."""
+    for _ in range(RACES_MAX):
+        with suppress(AppMovedMeanwhile):
+            return await act(await ordering.own(system, user_id, order_no))
+    return await act(await ordering.own(system, user_id, order_no))
 
 
 async def _own_view(system: System, user_id: str, order_no: str) -> s.OrderView:

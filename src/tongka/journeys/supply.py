@@ -150,7 +150,7 @@ async def _card(call: Call, load: Load) -> KnownCard:
 async def _require_payable(call: Call, card: KnownCard, load: Load) -> None:
     if load.init.kind is TransactionType.UNLOAD:
         return
-    topup.require_amount_fits(card, load.funding.amount_fen)
+    topup.require_amount_fits(card.profile, load.funding.amount_fen)
     if load.funding.payment_order:
         await topup.is_paid(call, load.funding.payment_order, load.funding.amount_fen)
 

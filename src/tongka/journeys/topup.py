@@ -11,6 +11,7 @@ from typing import Any
 from tongka.card import commands
 from tongka.card.apdu import Command
 from tongka.card.commands import CommandKind
+from tongka.card.profiles import CardProfile
 from tongka.card.purse import LoadInit, Moment, TransactionType
 from tongka.card.script import Script
 from tongka.crypto.pboc import Algorithm
@@ -130,7 +131,7 @@ async def create(call: Call, ask: TopUp) -> bytes:
         raise Malformed("payorderno", "is required unless the payment is in cash")
     card = await looks.known_card(call, ask.card_no)
     looks.require_usable(card, call, sold=True)
-    require_amount_fits(card, ask.amount_fen)
+    require_amount_fits(card.profile, ask.amount_fen)
     init = init_commands(card, ask.amount_fen, call.terminal)
     known = await looks.order_paid_by(call, ask.payment_order) if ask.payment_order else None
     if known:
@@ -154,8 +155,7 @@ def init_commands(card: KnownCard, amount_fen: int, terminal: bytes) -> tuple[Co
     return (select, commands.init_for_load(amount_fen, terminal).without_le())
 
 
-def require_amount_fits(card: KnownCard, amount_fen: int) -> None:
-    profile = card.profile
+def require_amount_fits(profile: CardProfile, amount_fen: int) -> None:
     if amount_fen < profile.topup_min_fen:
         raise AmountTooSmall(f"the smallest top-up is {profile.topup_min_fen} fen")
     if amount_fen % profile.charge_base_fen:

@@ -15,14 +15,16 @@ from tongka.journeys.app.refusals import (
     KeyUsedOtherwise,
     NotRefundable,
     ProductUnknown,
+    ResultStands,
 )
+from tongka.journeys.refusals import CardStateWrong
 from tongka.journeys.wallet import orders as tsm
 from tongka.journeys.wallet.calls import ask as ask_journey
 from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, WalletOrderUnknown
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
 from tongka.store import app, elements, orders, pay, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
-from tongka.store.wallet import Business, CardPlace, WalletOrder
+from tongka.store.wallet import FINAL, Business, CardPlace, WalletOrder
 from tongka.system import System
 
 MIGRATE = "MIGRATE"
@@ -30,6 +32,8 @@ PAID_FOR = frozenset({Business.OPEN.value, Business.TOPUP.value})
 REFUNDABLE_RESULTS = frozenset({"1010210301", "1010210302", "1010210403"})
 """The wallet has refused to add or to recharge: nothing has happened on the card, if the card says so too."""
 IN_PHONE = frozenset({CardPlace.LIVE.value, CardPlace.LOCKED.value})
+UNKNOWN_RESULT = "19"
+"""How the codes of results end that are unknown until the card was asked."""
 METHODS = {"alipay": "03", "wechat": "04"}
 """Acquirers by Huzhou's appendix E; others are 06."""
 NUMBER_BYTES = 16
@@ -104,6 +108,8 @@ async def _create(system: System, user_id: str, key: str, wish: Wish) -> AppOrde
     else:
         order = await _of_own_card(system, order)
     _require_amount(order)
+    if order.business in PAID_FOR:
+        await tsm.require_possible(system, _ask(order, tsm.OTHER))
     if order.to_device:
         await _require_room(system, order.to_device)
     if order.business == Business.OPEN and order.total_fen == 0:
@@ -141,6 +147,8 @@ async def _product(system: System, issuer_id: str) -> Product:
 async def _of_own_card(system: System, order: AppOrder) -> AppOrder:
     """Only the rider who opened a card orders something with it."""
     card = await own_card(system, order.user_id, order.card_no)
+    if order.business == Business.TOPUP and card.place == CardPlace.LOCKED:
+        raise CardStateWrong(f"card {card.card_no} is locked; unlock it first")
     return replace(order, issuer_id=card.issuer_id, device_id=card.device_id)
 
 
@@ -258,6 +266,13 @@ async def standing(system: System, order: AppOrder) -> Standing:
     return Standing(order, at_tsm, tuple(one.state.value for one in money if one and one.amount_fen))
 
 
+async def resume(system: System, order: AppOrder) -> None:
+    """The sessions of what is not at its end live on from now."""
+    for one in (await standing(system, order)).at_tsm:
+        if one.state not in FINAL:
+            await wallet.touch(system.database, one.session_id, system.clock())
+
+
 async def refund(system: System, order: AppOrder) -> AppOrder:
     """Give back what is not on the card.
 
@@ -283,7 +298,16 @@ async def refund(system: System, order: AppOrder) -> AppOrder:
 
 
 async def told_result(system: System, order: AppOrder, code: str) -> AppOrder:
-    """What the wallet told the app: a refusal lets the money go back, anything else waits for the card's own word."""
+    """What the wallet told the app: a refusal lets the money go back, anything else waits for the card's own word.
+
+    Raises:
+        ResultStands: another result was told, and was not one of the unknown ones; or no wallet has the order.
+
+    """
+    if order.state in {AppState.CREATED, AppState.PAYING, AppState.PAID}:
+        raise ResultStands(f"order {order.order_no} is {order.state.value}; the wallet has not got it yet")
+    if order.result_code not in {"", code} and not order.result_code.endswith(UNKNOWN_RESULT):
+        raise ResultStands(f"the result of order {order.order_no} was told before: {order.result_code}")
     await app.note_result(system.database, order.order_no, code)
     order = replace(order, result_code=code)
     if code in REFUNDABLE_RESULTS and order.state is AppState.SUBMITTED and order.business in PAID_FOR:
@@ -306,7 +330,8 @@ async def report_lost(system: System, user_id: str, card_no: str) -> datetime:
         await create(
             system, user_id, f"lost {card_no}", Wish(business=Business.LOCK, device_id=card.device_id, card_no=card_no)
         )
-    return return_card.due_at(system.settings.city, outcome.at)
+    claimed_at = outcome.order.created_at if outcome.order else outcome.at
+    return return_card.due_at(system.settings.city, claimed_at)
 
 
 async def pay_out_lost(system: System) -> int:

@@ -51,6 +51,12 @@ class NotRefundable(Refused):
     code = "not_refundable"
 
 
+class ResultStands(Refused):
+    """The wallet's result was told before, and was final; or nothing was handed to the wallet yet."""
+
+    code = "result_stands"
+
+
 class DeviceTaken(Refused):
     """The device that a card is to move to holds one already."""
 

@@ -7,10 +7,9 @@ from datetime import datetime
 from tongka.card.files import EnableFlag, File15
 from tongka.card.profiles import CardProfile, profile_named
 from tongka.errors import Malformed
-from tongka.journeys import refund, sale, topup
+from tongka.journeys import looks, refund, sale, topup
 from tongka.journeys.call import Call
 from tongka.journeys.debit import RETURNED
-from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import AmountDiffers
 from tongka.journeys.wallet.calls import ask as asked
 from tongka.journeys.wallet.calls import quiet_call
@@ -28,6 +27,7 @@ from tongka.orders import DONE, OPEN, RELEASED, WITHDRAWN, Event, Kind, State
 from tongka.payments import OPENING
 from tongka.store import cards, elements, orders, wallet
 from tongka.store.cards import CardRow
+from tongka.store.elements import CardRange
 from tongka.store.orders import Order
 from tongka.store.wallet import Business, CardPlace, Opening, Standing, WalletCard, WalletOrder
 from tongka.system import System
@@ -88,6 +88,26 @@ async def submit(system: System, institution: str, ask: Ask) -> WalletOrder:
     return known
 
 
+async def require_possible(system: System, ask: Ask) -> None:
+    """Refuse what would be refused once it is paid; nothing is taken.
+
+    Raises:
+        IssuerUnknown, DeviceUnknown, NotInDevice, and what a top-up is refused with.
+
+    """
+    call = quiet_call(system, "", system.clock())
+    numbers = await _numbers(system, ask)
+    await _require_device(system, ask)
+    if ask.business is Business.OPEN:
+        profile = profile_named(numbers.profile)
+    else:
+        card = await looks.known_card(call, (await _card_in_device(system, ask)).card_no)
+        looks.require_usable(card, call, sold=True)
+        profile = card.profile
+    if ask.amount_fen:
+        topup.require_amount_fits(profile, ask.amount_fen)
+
+
 async def find(system: System, institution: str, server_order_id: str) -> WalletOrder:
     """An institution's own order.
 
@@ -110,9 +130,7 @@ async def find_anybodys(system: System, institution: str, server_order_id: str) 
 
 
 async def _accept(system: System, institution: str, ask: Ask) -> WalletOrder:
-    numbers = await elements.find_range(system.database, ask.issuer_id)
-    if numbers is None:
-        raise IssuerUnknown(f"issuerId {ask.issuer_id!r} gives out no cards for phones")
+    numbers = await _numbers(system, ask)
     await _require_device(system, ask)
     at = system.clock()
     order = WalletOrder(
@@ -142,6 +160,13 @@ async def _accept(system: System, institution: str, ask: Ask) -> WalletOrder:
         order = replace(order, load_no=await _top_up(system, order, ask))
     await wallet.accept(system.database, order)
     return order
+
+
+async def _numbers(system: System, ask: Ask) -> CardRange:
+    numbers = await elements.find_range(system.database, ask.issuer_id)
+    if numbers is None:
+        raise IssuerUnknown(f"issuerId {ask.issuer_id!r} gives out no cards for phones")
+    return numbers
 
 
 async def _require_device(system: System, ask: Ask) -> None:
@@ -179,7 +204,7 @@ async def _open(call: Call, ask: Ask, order: WalletOrder, profile: CardProfile) 
     number = await elements.allot(call.system.database, ask.issuer_id)
     row = _row(call, profile, number)
     if ask.amount_fen:
-        topup.require_amount_fits(KnownCard(row, profile, File15.parse(row.file15)), ask.amount_fen)
+        topup.require_amount_fits(profile, ask.amount_fen)
     made = [_sale(call, ask, number), *([_first_load(call, ask, number)] if ask.amount_fen else [])]
     loads = [one.order_no for one in made if one.kind is Kind.TOPUP]
     order = replace(order, card_no=number, sale_no=made[0].order_no, load_no=loads[0] if loads else "")
