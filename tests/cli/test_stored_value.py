@@ -79,6 +79,21 @@ def test_a_merchant_is_told_where_it_says(run):
     assert not listed(run, prepaid)[0]["notify_url"]
 
 
+def test_parties_of_a_domain_are_admitted_and_dismissed(run):
+    assert run(channel, "admit", "01", "terminal", "0000336002ab", "--name", "Kiosk").exit_code == 0
+    assert run(channel, "admit", "01", "operator", "000001").exit_code == 0
+    assert run(channel, "dismiss", "01", "terminal", "0000336002AB").exit_code == 0
+    assert run(channel, "admit", "01", "clerk", "1").exit_code == 2
+    rows = json.loads(run(channel, "parties", "01", "--json").stdout)
+    assert [(row["role"], row["id"], row["name"], row["active"]) for row in rows] == [
+        ("operator", "000001", "", True), ("terminal", "0000336002AB", "Kiosk", False)
+    ]  # fmt: skip
+    assert run(channel, "save", "01", "02").exit_code == 0
+    assert listed(run, channel)[0]["known_parties_only"] is True
+    assert run(channel, "save", "01", "02", "--any-parties").exit_code == 0
+    assert listed(run, channel)[0]["known_parties_only"] is False
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -2,20 +2,34 @@
 
 import ipaddress
 import secrets
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, system_of
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    database_of,
+    print_json,
+    print_rows,
+    run,
+    stamp_of,
+    system_of,
+)
 from tongka.errors import Malformed
 from tongka.partners.linkage.channels import KEY_MIN, key_context
-from tongka.store import audit, channels
+from tongka.store import audit, channel_parties, channels
+from tongka.store.channel_parties import ChannelParty, ChannelRole
 from tongka.store.channels import ChannelRow
 
 app = typer.Typer(no_args_is_help=True, help="Channels of the OneCard API: their keys, addresses and limits.")
 
 DomainArgument = Annotated[str, typer.Argument(help="OrigionDomain of its messages.")]
+RoleArgument = Annotated[ChannelRole, typer.Argument(help="What it is: DeptNo, TermNo, OperNo or DeviceNo.")]
+PartyArgument = Annotated[str, typer.Argument(help="Its number, as messages name it.")]
 ChannelArgument = Annotated[str, typer.Argument(help="ChannelNo.")]
 PER_MINUTE, TERMINAL_PER_MINUTE = 6_000, 120
 
@@ -32,14 +46,18 @@ def list_channels(config: ConfigOption = None, *, as_json: JsonOption = False) -
     if as_json:
         print_json(shown)
         return
-    table = Table("domain", "channel", "name", "addresses", "per minute", "per terminal", "active")
+    table = Table(
+        "domain", "channel", "name", "addresses", "per minute", "per terminal", "active", "known parties only"
+    )
     for row in shown:
         table.add_row(*(", ".join(value) if isinstance(value, tuple) else str(value) for value in row.values()))
     console.print(table)
 
 
 def _shown(row: ChannelRow) -> dict[str, Any]:
-    names = ("domain", "channel", "name", "addresses", "per_minute", "terminal_per_minute", "active")
+    names = (
+        "domain", "channel", "name", "addresses", "per_minute", "terminal_per_minute", "active", "known_parties_only"
+    )  # fmt: skip
     return {name: getattr(row, name) for name in names}
 
 
@@ -53,6 +71,10 @@ def save(  # noqa: PLR0917 - arguments and options of a command
     per_minute: Annotated[int, typer.Option(min=1, help="Most requests in a minute.")] = PER_MINUTE,
     terminal_per_minute: Annotated[int, typer.Option(min=1, help="The same for each terminal.")] = TERMINAL_PER_MINUTE,
     config: ConfigOption = None,
+    *,
+    known_parties_only: Annotated[
+        bool, typer.Option("--known-parties-only/--any-parties", help="Whether parties must be admitted, see `admit`.")
+    ] = True,
 ) -> None:
     """Add a channel, or replace it with a new key."""
     drawn = key or secrets.token_hex(KEY_MIN // 2).upper()
@@ -62,7 +84,8 @@ def save(  # noqa: PLR0917 - arguments and options of a command
         networks = tuple(_network(one) for one in address or ())
         async with system_of(config) as system:
             sealed = await system.hsm.seal(drawn.encode(), key_context(domain, channel))
-            row = ChannelRow(domain, channel, name, sealed, networks, per_minute, terminal_per_minute)
+            limits = (per_minute, terminal_per_minute)
+            row = ChannelRow(domain, channel, name, sealed, networks, *limits, known_parties_only=known_parties_only)
             await channels.save(system.database, row)
             await audit.record(
                 system.database, system.clock(), actor="cli", action="save channel", subject=f"{domain} {channel}"
@@ -93,6 +116,55 @@ def _set_active(domain: str, channel: str, config: Any, *, active: bool) -> None
 
     run(work())
     console.print(f"channel {channel} of domain {domain} is {'let in' if active else 'kept out'}", highlight=False)
+
+
+@app.command()
+def admit(
+    domain: DomainArgument,
+    role: RoleArgument,
+    identity: PartyArgument,
+    name: Annotated[str, typer.Option(help="For people.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Put a department, terminal, operator or device on a domain's books; again is harmless."""
+    _save_party(ChannelParty(domain, role, _number(role, identity), name), config)
+
+
+@app.command()
+def dismiss(domain: DomainArgument, role: RoleArgument, identity: PartyArgument, config: ConfigOption = None) -> None:
+    """Keep a department, terminal, operator or device out of a domain."""
+    _save_party(ChannelParty(domain, role, _number(role, identity), active=False), config)
+
+
+@app.command()
+def parties(
+    domain: Annotated[str, typer.Argument(help="Only this domain's.")] = "",
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the departments, terminals, operators and devices."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(one) for one in await channel_parties.every(database, domain)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+def _save_party(party: ChannelParty, config: Any) -> None:
+    async def work() -> None:
+        async with system_of(config) as system:
+            await channel_parties.save(system.database, party, stamp_of(system))
+
+    run(work())
+    admitted = "admitted" if party.active else "dismissed"
+    console.print(f"{party.role} {party.id} of domain {party.domain} is {admitted}", highlight=False)
+
+
+def _number(role: ChannelRole, identity: str) -> str:
+    """As messages name it: the hexadecimal digits of a terminal are read in both cases."""
+    return identity.upper() if role is ChannelRole.TERMINAL else identity
 
 
 def _require_strong(key: str) -> None:

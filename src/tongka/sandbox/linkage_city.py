@@ -17,7 +17,8 @@ from tongka.journeys import group, passwords
 from tongka.ledger import Account
 from tongka.partners.linkage.channels import key_context
 from tongka.sandbox.card.image import CardImage
-from tongka.store import channels, group_cards, prepaid, recharge_cards
+from tongka.store import channel_parties, channels, group_cards, prepaid, recharge_cards
+from tongka.store.channel_parties import ChannelParty, ChannelRole
 from tongka.store.channels import ChannelRow
 from tongka.store.group_cards import Allotment, Batch
 from tongka.store.prepaid import Supply
@@ -36,6 +37,13 @@ IDENTITY = {
     "Balunitno": MERCHANT,
     "DeviceNo": "D0010001",
 }
+PARTIES = {
+    ChannelRole.DEPARTMENT: "DeptNo",
+    ChannelRole.TERMINAL: "TermNo",
+    ChannelRole.OPERATOR: "OperNo",
+    ChannelRole.DEVICE: "DeviceNo",
+}
+"""On the domain's books. The channel takes others, too: a trial may have terminals of its own."""
 PER_MINUTE, TERMINAL_PER_MINUTE = 600_000, 600_000
 """A trial is not to meet them."""
 
@@ -81,6 +89,8 @@ async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> N
     now = system.clock()
     stamp = Stamp(now, business_date(now, system.settings.city.cut), ACTOR)
     await _channel(system, seed)
+    for role, name in PARTIES.items():
+        await channel_parties.save(system.database, ChannelParty(DOMAIN, role, IDENTITY[name]), stamp)
     await prepaid.open_account(system.database, MERCHANT, DOMAIN, LOW_FEN, stamp)
     opening = Supply(
         merchant=MERCHANT, domain=DOMAIN, trade_id="opening", amount_fen=PREPAID_FEN, paid_into=Account.OPENING_BALANCES

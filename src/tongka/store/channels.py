@@ -17,6 +17,7 @@ class ChannelRow:
         addresses: networks (CIDR) that may call; empty: any.
         per_minute: most requests of the channel in a minute.
         terminal_per_minute: the same for each of its terminals.
+        known_parties_only: whether departments, terminals, operators and devices must be on the domain's books.
 
     """
 
@@ -28,6 +29,7 @@ class ChannelRow:
     per_minute: int
     terminal_per_minute: int
     active: bool = True
+    known_parties_only: bool = False
 
 
 class Caller(NamedTuple):
@@ -46,7 +48,8 @@ _SAVE = f"""
 INSERT INTO linkage_channel ({_NAMES}) VALUES ({_VALUES})
 ON CONFLICT (domain, channel) DO UPDATE SET
     name = excluded.name, sealed_key = excluded.sealed_key, addresses = excluded.addresses, active = excluded.active,
-    per_minute = excluded.per_minute, terminal_per_minute = excluded.terminal_per_minute
+    per_minute = excluded.per_minute, terminal_per_minute = excluded.terminal_per_minute,
+    known_parties_only = excluded.known_parties_only
 """  # noqa: S608 - our own constants
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from raw_onecard import MERCHANT, PASSWORD, TERMINAL, UNLOAD, paid, sealed, token
+from raw_onecard import DOMAIN, MERCHANT, PASSWORD, TERMINAL, UNLOAD, paid, sealed, token
 from tongka.card.profiles import PROFILES
 from tongka.errors import HsmUnavailable
 from tongka.journeys import sweep
 from tongka.partners.linkage.codes import ERRORS, UNKNOWN_ERROR
 from tongka.payments import Answer
-from tongka.store import cards
+from tongka.store import cards, channel_parties
+from tongka.store.channel_parties import ChannelParty, ChannelRole
 
 OK = "0000"
 Told = dict[str, str]
@@ -42,7 +43,8 @@ async def malformed(onecard):
 
 @story("1003")
 async def hasty(onecard):
-    return [await onecard.desk.ask("/tuxedo/now", ChannelNo="02") for _ in range(10_001)][-1]
+    await onecard.add_channel(per_minute=2)
+    return [await onecard.desk.ask("/tuxedo/now", ChannelNo="02") for _ in range(3)][-1]
 
 
 @story("1004")
@@ -50,6 +52,43 @@ async def changed(onecard):
     card = await onecard.card()
     init, _, trade_id = await onecard.desk.top_up(card, 1_000)
     return await onecard.desk.authorise(card, init, trade_id, TradeMoney="2000")
+
+
+async def admit(onecard, *, but: str) -> None:
+    """A channel that takes parties on the books alone, and everybody that the desk names but one."""
+    await onecard.add_channel(known_parties_only=True)
+    named = {"department": "dept", "terminal": TERMINAL, "operator": "oper", "device": "device"}
+    for role, identity in named.items():
+        party = ChannelParty(DOMAIN, ChannelRole(role), identity, active=role != but)
+        await channel_parties.save(onecard.world.database, party, onecard.stamp)
+
+
+@story("1005")
+async def unknown_department(onecard):
+    await admit(onecard, but="department")
+    return await cash(onecard, await onecard.card())
+
+
+@story("1006")
+async def unknown_terminal(onecard):
+    await admit(onecard, but="terminal")
+    card = await onecard.card()
+    return (await onecard.desk.top_up(card, 1_000))[1]
+
+
+@story("1007")
+async def unknown_operator(onecard):
+    await admit(onecard, but="operator")
+    card = await onecard.group_card()
+    return await onecard.desk.group(card, card.init(1_000))
+
+
+@story("1008")
+async def unknown_device(onecard):
+    await admit(onecard, but="device")
+    card = await onecard.card()
+    init = card.init(1_000)
+    return await onecard.desk.transfer(card, init, (await onecard.desk.verify(card, init))["TradeID"])
 
 
 async def cash(onecard, card, amount: int = 1_000, **changes: str) -> Told:

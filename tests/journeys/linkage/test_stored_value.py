@@ -1,15 +1,18 @@
 """Prepaid accounts, recharge cards and group cards: what pays, how often, and who may ask."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from raw_onecard import CHANNEL, DOMAIN, MERCHANT, PASSWORD, UNLOAD, Desk, sealed
+from raw_onecard import CHANNEL, DOMAIN, MERCHANT, PASSWORD, TERMINAL, UNLOAD, Desk, sealed
 from tongka.journeys import prepaid, recharge
 from tongka.ledger import Account
 from tongka.partners.linkage.serve import OneCardServer
 from tongka.store import ledger, recharge_cards
 from tongka.store import prepaid as prepaid_store
+from tongka.store.channel_parties import ChannelParty, ChannelRole
+from tongka.store.channel_parties import save as save_party
 
 OK = "0000"
 
@@ -262,6 +265,26 @@ async def test_several_web_processes_keep_one_limit(onecard):
         await desk.ask("/tuxedo/now", ChannelNo=CHANNEL)
     minutes = await onecard.world.database.read_value("SELECT count(DISTINCT minute) FROM linkage_calls")
     assert minutes <= 2
+
+
+async def test_parties_on_the_books_are_served(onecard):
+    """Those of one's own domain; and what was answered is answered again after they were dismissed."""
+    await onecard.add_channel(known_parties_only=True)
+    card = await onecard.card()
+    init = card.init(1_000)
+    named = {"department": "dept", "terminal": TERMINAL, "operator": "oper"}
+    rows = [ChannelParty(DOMAIN, ChannelRole(role), identity) for role, identity in named.items()]
+    for row in rows:
+        await save_party(onecard.world.database, replace(row, domain="77"), onecard.stamp)
+    assert (await onecard.desk.cash(card, init))["ErrorCode"] == "1005"
+    for row in rows:
+        await save_party(onecard.world.database, row, onecard.stamp)
+    told = await onecard.desk.cash(card, init)
+    assert told["ErrorCode"] == OK
+    for row in rows:
+        await save_party(onecard.world.database, replace(row, active=False), onecard.stamp)
+    assert await onecard.desk.cash(card, init) == told
+    assert (await onecard.desk.cash(card, card.init(1_000)))["ErrorCode"] == "1005"
 
 
 async def test_a_channel_kept_out_is_not_known(onecard):

@@ -29,6 +29,10 @@ class Request(StrictMessage):
     def terminal_named(self) -> str:
         return ""
 
+    def parties_named(self) -> tuple[tuple[str, str], ...]:
+        """Role and number of everybody that the message names besides."""
+        return ()
+
     def card_named(self) -> str:
         """The card whose load is asked for."""
         return ""
@@ -61,6 +65,9 @@ class Exchange(Request):
 
     def terminal_named(self) -> str:
         return self.terminal.upper()
+
+    def parties_named(self) -> tuple[tuple[str, str], ...]:
+        return (("terminal", self.terminal_named()),)
 
     def card_named(self) -> str:
         return self.card_no
@@ -173,6 +180,9 @@ class AccountTransfer(Exchange):
     def memory(self) -> str:
         return self._at_card(self.trade_id)
 
+    def parties_named(self) -> tuple[tuple[str, str], ...]:
+        return (*super().parties_named(), ("device", self.device))
+
     def note(self) -> str:
         return f"{super().note()} BalunitNo={self.merchant} DeviceNo={self.device}"
 
@@ -191,6 +201,9 @@ class AtCounter(Exchange):
 
     def memory(self) -> str:
         return self._at_card(self.card_no)
+
+    def parties_named(self) -> tuple[tuple[str, str], ...]:
+        return (("department", self.network), *super().parties_named(), ("operator", self.operator))
 
     def note(self) -> str:
         return f"{super().note()} DeptNo={self.network} OperNo={self.operator}"

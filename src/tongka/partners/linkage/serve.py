@@ -1,7 +1,7 @@
 """The Linkage OneCard API as served: from received bytes to answered bytes.
 
-Checks run in this order: size, JSON, form of the fields, token (with channel and address), limits, repeat, data. HTTP
-is 200 for every answer; 413 over 64 KiB, 405 and 404 otherwise.
+Checks run in this order: size, JSON, form of the fields, token (with channel and address), limits, repeat, parties,
+data. HTTP is 200 for every answer; 413 over 64 KiB, 405 and 404 otherwise.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from tongka.partners.linkage.fields import MAX_BODY_BYTES
 from tongka.partners.linkage.limits import Limits
 from tongka.partners.linkage.messages import OPERATIONS, Operation, Request
 from tongka.partners.linkage.operations import RUN
-from tongka.store import audit, orders
+from tongka.store import audit, channel_parties, orders
+from tongka.store.channels import ChannelRow
 from tongka.store.sight import Wanted, look
 from tongka.system import System
 from tongka.wire import read
@@ -67,7 +68,7 @@ class OneCardServer:
             channel = await self._channels.who(fields, message.channel_named(), address)
             actor = f"linkage/{channel.row.domain}"
             await self._limits.count(channel.row, message.terminal_named())
-            return await self._repeat_or_run(operation, message, fields, actor, channel.row.channel)
+            return await self._repeat_or_run(operation, message, fields, actor, channel.row)
         except TongkaError as error:
             if isinstance(error, Refused):
                 await self._note(actor, path, address, error)
@@ -77,7 +78,7 @@ class OneCardServer:
             return refusal_of(TongkaError("internal error"))
 
     async def _repeat_or_run(
-        self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: str
+        self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: ChannelRow
     ) -> bytes:
         memory = message.memory()
         call = Call(
@@ -86,7 +87,7 @@ class OneCardServer:
             request=f"{actor}{operation.path}|{memory}" if memory else "",
             digest=codec.digest(operation.path, fields) if memory else b"",
             at=self._system.clock(),
-            channel=channel,
+            channel=channel.channel,
             terminal=bytes.fromhex(message.terminal_named() or NO_TERMINAL),
             seal=lambda outcome: _seal(operation, outcome),
             closes_by_counter=True,
@@ -97,6 +98,8 @@ class OneCardServer:
                 if sight.reply.digest != call.digest:
                     raise RepeatedWithOtherContents("this answer of the card was used before with other contents")
                 return sight.reply.body
+            if channel.known_parties_only and (named := message.parties_named()):
+                await channel_parties.require_known(self._system.database, channel.domain, named)
             try:
                 return await RUN[operation.request](replace(call, sight=sight), message)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
