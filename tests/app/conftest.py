@@ -15,9 +15,10 @@ from seram_agent import Agent
 from tongka.app import serve as app
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
+from tongka.crypto.scrypt import hashed
 from tongka.days import ZONE
 from tongka.journeys import refund
-from tongka.journeys.app import identity, ordering, paying
+from tongka.journeys.app import ordering, paying
 from tongka.keys import element_context
 from tongka.keys.keyfile import KeyRing
 from tongka.keys.software import SoftwareHsm
@@ -135,7 +136,7 @@ async def shop(database) -> Shop:
     await elements.add_range(database, CardRange(ISSUER, "huzhou-ministry-3des", "31048806", 11, 10**11 - 1))
     await store.add_product(database, Product(ISSUER, "Ministry card", 200, 1_800, (1_000, 2_000)))
     for name in ("ann", "bob"):
-        await store.add_user(database, AppUser(name, name, bytes(16), identity.hashed("secret", bytes(16))))
+        await store.add_user(database, AppUser(name, name, bytes(16), hashed("secret", bytes(16))))
     routes = [
         Mount("/app/v1", app=app.build(system)),
         *serve.order_routes(system),

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tongka.card.files import LogRecord
-from tongka.cli import order
+from tongka.cli import operator, order
 from tongka.orders import Event, Kind
+from tongka.payments import OURS
 from tongka.store.ledger_checks import check
 from zoo import fill, step
 from zoo import order as one_order
@@ -28,12 +29,20 @@ async def url(postgres, database):
 
 
 @pytest.fixture
-def run(url):
-    def command(*arguments):
-        variables = {"DATABASE_URL": url, "COLUMNS": "200", "TONGKA_CONFIG": ""}
-        with ThreadPoolExecutor(1) as apart:  # a command has an event loop of its own
-            return apart.submit(CliRunner().invoke, order.app, list(map(str, arguments)), env=variables).result()
+def run(url, tmp_path):
+    """Run a command; whoever acts shows his passphrase, in a file of his name."""
 
+    def command(*arguments, group=order):
+        variables = {"DATABASE_URL": url, "COLUMNS": "200", "TONGKA_CONFIG": ""}
+        given = list(map(str, arguments))
+        if "--operator" in given and "--passphrase-file" not in given:
+            given += ["--passphrase-file", str(tmp_path / given[given.index("--operator") + 1].lower())]
+        with ThreadPoolExecutor(1) as apart:  # a command has an event loop of its own
+            return apart.submit(CliRunner().invoke, group.app, given, env=variables).result()
+
+    for name in ("li", "wang"):
+        (tmp_path / name).write_text(f"{name} has a long passphrase\n")
+        assert command("save", name, "--passphrase-file", tmp_path / name, group=operator).exit_code == 0
     return command
 
 
@@ -104,3 +113,69 @@ def test_a_proposal_is_withdrawn(run):
     run("decide", "n1", "--credited", "--operator", "li", "--reason", "x")
     assert run("withdraw", "n1", "--operator", "wang").exit_code == 0
     assert "proposal_gone" in run("withdraw", "n1", "--operator", "wang").stderr
+
+
+# --- who acts ---------------------------------------------------------------------------------------------------------
+
+DECIDE = ("decide", "n1", "--credited", "--reason", "x", "--operator")
+
+
+@pytest.mark.parametrize("name", ["li", "nobody"])
+def test_who_does_not_know_the_passphrase_does_not_act(run, tmp_path, name):
+    (tmp_path / "wrong").write_text("another long passphrase")
+    results = [run(*DECIDE, name, "--passphrase-file", tmp_path / "wrong") for _ in range(6)]
+    assert {result.exit_code for result in results} == {2}
+    assert ["operator_wrong" in result.stderr for result in results] == [True] * 5 + [False]
+    assert "too_many_passwords" in results[-1].stderr
+    assert json.loads(run("show", "n1", "--json").stdout)["decision"] is None
+
+
+def test_an_operator_who_left_does_not_act(run):
+    assert run("deactivate", "LI", group=operator).exit_code == 0
+    assert "operator_wrong" in run(*DECIDE, "li").stderr
+    assert json.loads(run("list", "--json", group=operator).stdout) == [
+        {"name": "li", "active": False}, {"name": "wang", "active": True}
+    ]  # fmt: skip
+    assert run("activate", "li", group=operator).exit_code == 0
+    assert run(*DECIDE, "li").exit_code == 0
+    assert run("deactivate", "zhou", group=operator).exit_code == 2
+
+
+def test_a_short_passphrase_is_refused(run, tmp_path):
+    (tmp_path / "short").write_text("eleven char")
+    result = run("save", "zhou", "--passphrase-file", tmp_path / "short", group=operator)
+    assert (result.exit_code, "12 characters" in result.stderr) == (2, True)
+
+
+async def test_the_trail_says_who_acted_under_which_account(run, database):
+    run(*DECIDE, "LI")
+    rows = await database.read("SELECT actor, action, subject, detail FROM audit ORDER BY id DESC LIMIT 2")
+    acted = {row["action"]: (row["actor"], row["subject"]) for row in rows}
+    assert acted == {"decision proposed": ("li", "n1"), "operator acts": ("li", "decide n1")}
+    assert any(row["detail"].startswith("cli:") for row in rows)
+
+
+# --- an operator's refund ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["1", "3", "C"])
+async def test_an_operator_refunds_what_is_not_on_its_card(run, database, state):
+    result = run("refund", f"topup-{state}", "--operator", "li", "--reason", "the rider moved away")
+    assert (result.exit_code, "A refunding" in result.stdout) == (0, True)
+    sheet = json.loads(run("show", f"topup-{state}", "--json").stdout)
+    event = sheet["events"][-1]
+    assert (event["action"], event["actor"], event["detail"]) == ("refund", "li", "the rider moved away")
+    assert sheet["order"]["refund_no"].startswith(f"Rtopup-{state}-")
+    assert run("refund", f"topup-{state}", "--operator", "li", "--reason", "again").exit_code == 2
+    assert await check(database) == []
+
+
+@pytest.mark.parametrize("number", ["topup-2", "topup-4", "topup-5", "topup-8", "topup-9", "sale-1", "return-3"])
+def test_what_may_be_on_a_card_is_not_refunded(run, number):
+    result = run("refund", number, "--operator", "li", "--reason", "x")
+    assert (result.exit_code, "order_state" in result.stderr or "unsupported" in result.stderr) == (2, True)
+
+
+async def test_what_an_app_ordered_is_refunded_there(run, database):
+    await one_order(database, "app", Kind.TOPUP, institution=OURS)
+    assert "in an app" in run("refund", "app", "--operator", "li", "--reason", "x").stderr

@@ -56,6 +56,7 @@ async def order(database: Database, number: str, kind: Kind, *events: Event, **c
         "payment_method": "03",
         "amount_fen": AMOUNT,
         "paid": True,
+        "institution": "90000001",
     }
     parts |= columns
     unload: dict[str, Any] = {}
@@ -68,7 +69,6 @@ async def order(database: Database, number: str, kind: Kind, *events: Event, **c
         order_no=number,
         kind=kind,
         state=State.INITIAL,
-        institution="90000001",
         order_type="40",
         channel="10",
         created_at=NOON,

@@ -18,7 +18,7 @@ from tongka.days import business_date
 from tongka.errors import TongkaError
 from tongka.money import format_yuan
 from tongka.settings import Settings, load
-from tongka.shell import open_system
+from tongka.shell import now, open_system
 from tongka.store.db import Database, open_database
 from tongka.store.stamp import Stamp
 from tongka.system import System
@@ -65,6 +65,23 @@ def stamp_of(system: System) -> Stamp:
     """A change made by somebody at a keyboard, now."""
     at = system.clock()
     return Stamp(at, business_date(at, system.settings.city.cut), f"cli:{getpass.getuser()}")
+
+
+def stamp_at(config: Path | None) -> Stamp:
+    """The same without a system."""
+    at = now()
+    return Stamp(at, business_date(at, settings_of(config).city.cut), f"cli:{getpass.getuser()}")
+
+
+def secret_of(file: str, what: str, *, twice: bool = False) -> str:
+    """A passphrase: a file's, or asked for; with `twice` a new one."""
+    if file:
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"cannot be read: {error}", param_hint="--passphrase-file") from error
+    answer: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice)
+    return answer.strip()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,7 +1,7 @@
-"""`tongka order`: orders for people: lists, all there is about one, and the decision of two people about one in 9."""
+"""`tongka order`: orders for people: lists, all there is about one, decisions of two people, an operator's refund."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,14 +9,26 @@ import typer
 from rich.table import Table
 
 from tongka.card.files import LogRecord
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of
-from tongka.days import ZONE, business_date
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    database_of,
+    print_json,
+    run,
+    secret_of,
+    stamp_at,
+)
+from tongka.days import ZONE
 from tongka.errors import TongkaError
 from tongka.journeys import decide as journey
+from tongka.journeys import operators
+from tongka.journeys import refund as refunds
 from tongka.journeys.refusals import OrderNotFound
 from tongka.money import format_yuan
 from tongka.orders import Kind, State
 from tongka.store import decisions, order_history, orders
+from tongka.store.db import Database
 from tongka.store.decisions import Decision
 from tongka.store.order_history import Chosen, Event, Posted
 from tongka.store.orders import Order
@@ -26,7 +38,9 @@ from tongka.store.stamp import Stamp
 app = typer.Typer(no_args_is_help=True, help="Orders: listed, looked at, and decided by two people.")
 
 OrderArgument = Annotated[str, typer.Argument(help="Order number.")]
-OperatorOption = Annotated[str, typer.Option(help="Who you are; it stands in the audit trail.")]
+OperatorOption = Annotated[str, typer.Option(help="Who you are, see `tongka operator`; it stands in the audit trail.")]
+PassphraseOption = Annotated[str, typer.Option(help="File with your passphrase; left out: it is asked for.")]
+PROMPT = "Your passphrase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +126,16 @@ def decide(
         bool,
         typer.Option("--credited/--not-credited", help="The card ran the command: loaded, or emptied by a return."),
     ],
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Decide an order in state 9, the card in hand. One person proposes, another says the same: then it is done."""
+    passphrase = secret_of(passphrase_file, PROMPT)
 
     async def work() -> journey.Decided:
-        stamp = _stamp(operator, config)
         async with database_of(config) as database:
+            stamp = await _acting(database, operator, passphrase, f"decide {order_no}", config)
             return await journey.decide(database, order_no, credited=credited, reason=reason, stamp=stamp)
 
     decided = run(work())
@@ -133,21 +149,50 @@ def decide(
 
 
 @app.command()
-def withdraw(order_no: OrderArgument, operator: OperatorOption, config: ConfigOption = None) -> None:
+def withdraw(
+    order_no: OrderArgument,
+    operator: OperatorOption,
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
     """Take a proposal off the table, your own or another's."""
+    passphrase = secret_of(passphrase_file, PROMPT)
 
     async def work() -> None:
-        stamp = _stamp(operator, config)
         async with database_of(config) as database:
+            stamp = await _acting(database, operator, passphrase, f"withdraw {order_no}", config)
             await journey.withdraw(database, order_no, stamp)
 
     run(work())
     console.print(f"nothing is proposed for order {order_no} any more", highlight=False)
 
 
-def _stamp(operator: str, config: Any) -> Stamp:
-    now = datetime.now(ZONE)
-    return Stamp(now, business_date(now, settings_of(config).city.cut), operator)
+@app.command()
+def refund(
+    order_no: OrderArgument,
+    operator: OperatorOption,
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")],
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Give back what was paid for a load that is not on its card: states 1, 3 and C. The worker carries it out."""
+    passphrase = secret_of(passphrase_file, PROMPT)
+
+    async def work() -> Order:
+        async with database_of(config) as database:
+            stamp = await _acting(database, operator, passphrase, f"refund {order_no}", config)
+            return await refunds.by_operator(database, order_no, reason, stamp)
+
+    order = run(work())
+    amount = format_yuan(order.amount_fen)
+    console.print(f"order {order_no} is {_state(order.state)}: {amount} under {order.refund_no}", highlight=False)
+
+
+async def _acting(database: Database, operator: str, passphrase: str, what: str, config: Any) -> Stamp:
+    """What is done from here on is the operator's, who has shown his passphrase."""
+    at_desk = stamp_at(config)
+    name = await operators.authenticate(database, operator, passphrase, what, at_desk)
+    return replace(at_desk, actor=name)
 
 
 def _log(order: Order) -> Iterator[dict[str, Any]]:

@@ -7,8 +7,8 @@ and only while the proposal stands that it confirms. Both are in the audit trail
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tongka.errors import Malformed
 from tongka.journeys import counter, debit
+from tongka.journeys.operators import NAME_MAX, REASON_MAX, require_text
 from tongka.journeys.refusals import DecisionDiffers, OrderNotFound, ProposalGone
 from tongka.orders import Event, Kind, MoveForbidden, State
 from tongka.store import cards, decisions, orders
@@ -18,7 +18,6 @@ from tongka.store.orders import Move, MovedMeanwhile, Order
 from tongka.store.stamp import Stamp
 
 CLOSED_BY = "clerks"
-NAME_MAX, REASON_MAX = 64, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ async def decide(database: Database, order_no: str, *, credited: bool, reason: s
         ProposalGone: the proposal or the order changed while this was under way; look again.
 
     """
-    _require_text("operator", stamp.actor, NAME_MAX)
-    _require_text("reason", reason, REASON_MAX)
+    require_text("operator", stamp.actor, NAME_MAX)
+    require_text("reason", reason, REASON_MAX)
     order = await _order(database, order_no)
     known = await decisions.find(database, order)
     if order.state is not State.UNDECIDED:
@@ -65,7 +64,7 @@ async def withdraw(database: Database, order_no: str, stamp: Stamp) -> Order:
         ProposalGone: nothing is proposed, or it is decided.
 
     """
-    _require_text("operator", stamp.actor, NAME_MAX)
+    require_text("operator", stamp.actor, NAME_MAX)
     order = await _order(database, order_no)
     if not await decisions.withdraw(database, order, stamp):
         raise ProposalGone(f"nothing is proposed for order {order_no}, or it is decided")
@@ -131,8 +130,3 @@ async def _payout(database: Database, order: Order) -> dict[str, Any]:
 
 def _same_person(one: str, other: str) -> bool:
     return one.lower() == other.lower()
-
-
-def _require_text(field: str, text: str, longest: int) -> None:
-    if text != text.strip() or not text.isprintable() or not 1 <= len(text) <= longest:
-        raise Malformed(field, f"is 1 to {longest} printable characters without spaces around them")

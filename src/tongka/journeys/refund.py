@@ -4,17 +4,23 @@ State A is the durable job: an order stands in it from the cancellation's commit
 no, and the worker asks again under the same refund number for as long as it does not know.
 """
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from tongka.days import business_date
+from tongka.errors import Unsupported
 from tongka.journeys import looks
 from tongka.journeys.call import Call
+from tongka.journeys.operators import REASON_MAX, require_text
 from tongka.journeys.refusals import AlreadyCharged, OrderNotFound, OrderWithdrawn
 from tongka.orders import DONE, REFUNDABLE, Event, Kind, MoveForbidden, State
-from tongka.payments import Answer
+from tongka.payments import OURS, Answer
 from tongka.store import order_pages, orders
+from tongka.store.db import Database
 from tongka.store.order_pages import Wanted
 from tongka.store.orders import Order
+from tongka.store.stamp import Stamp
 from tongka.system import System
 
 BATCH = 100
@@ -42,9 +48,47 @@ async def withdraw(call: Call, order: Order) -> bytes:
     """Start the refund of an order that is not on the card; one that was not paid is closed."""
     if not order.paid:
         return await call.move(order, Event.CANCEL_UNPAID, call.outcome(order=order))
+    return await call.move(order, Event.REFUND, call.outcome(order=order), changes=_begun(order))
+
+
+def _begun(order: Order) -> dict[str, Any]:
+    """The columns of a refund that begins: a number of its own, and nobody was asked yet."""
     attempt = order.attempt + 1
-    changes = {"attempt": attempt, "refund_no": f"R{order.order_no}-{attempt}", "reference": ""}
-    return await call.move(order, Event.REFUND, call.outcome(order=order), changes=changes)
+    return {"attempt": attempt, "refund_no": f"R{order.order_no}-{attempt}", "reference": ""}
+
+
+async def by_operator(database: Database, order_no: str, reason: str, stamp: Stamp) -> Order:
+    """Begin the refund of a paid load that is not on its card, for whoever made it; `stamp.actor` is the operator.
+
+    It goes the way of every refund, through the payment institution; what a stored value paid goes back to it.
+
+    Raises:
+        OrderNotFound: no such order.
+        MoveForbidden: there is nothing to refund, or it may be on the card.
+        Unsupported: nothing was taken for it, or it has another way back.
+
+    """
+    require_text("reason", reason, REASON_MAX)
+    order = await orders.by_number(database, order_no)
+    if order is None:
+        raise OrderNotFound(f"there is no order {order_no}")
+    if order.kind is not Kind.TOPUP:
+        raise Unsupported(f"order {order_no} is a {order.kind.value}; only what was paid for a load is refunded here")
+    if order.institution == OURS:
+        raise Unsupported(f"order {order_no} was made in an app; its refund is asked for there, with the whole order's")
+    if not order.paid:
+        raise MoveForbidden(f"nothing was paid for order {order_no}")
+    step = orders.Move(
+        order=order,
+        event=Event.REFUND,
+        at=stamp.at,
+        settlement_date=stamp.day,
+        actor=stamp.actor,
+        changes=_begun(order),
+        detail=reason,
+    )
+    await orders.move(database, step)
+    return replace(order, state=step.target, **step.changes)
 
 
 async def _to_cancel(call: Call, card_no: str, order_no: str) -> Order:

@@ -199,3 +199,9 @@ class ProposalGone(Refused):
     """Nothing is proposed for the order any more, or something else: look again."""
 
     code = "proposal_gone"
+
+
+class OperatorWrong(Refused):
+    """No active operator of that name has this passphrase; which part is wrong is not told."""
+
+    code = "operator_wrong"

@@ -12,7 +12,7 @@ from typing import Any
 from tongka.app.serve import PATH as APP_PATH
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
-from tongka.journeys.app import identity
+from tongka.crypto.scrypt import SALT_BYTES, hashed
 from tongka.keys import element_context
 from tongka.partners.huawei.serve import ORDER_PATH
 from tongka.sandbox import plan
@@ -42,8 +42,8 @@ async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> N
     await elements.add_range(system.database, numbers)
     await app.add_product(system.database, PRODUCT)
     for name, password in riders(seed):
-        salt = _drawn(seed, f"salt {name}")[: identity.SALT_BYTES]
-        await app.add_user(system.database, AppUser(name, name, salt, identity.hashed(password, salt)))
+        salt = _drawn(seed, f"salt {name}")[:SALT_BYTES]
+        await app.add_user(system.database, AppUser(name, name, salt, hashed(password, salt)))
 
 
 def riders(seed: bytes) -> list[tuple[str, str]]:

@@ -300,13 +300,7 @@ async def test_what_a_prepaid_account_paid_goes_back_to_it(onecard):
     await onecard.desk.transfer(card, init, trade_id)
     assert await onecard.prepaid_fen() == 9_000
     await onecard.recover(card, trade_id, 1_000)
-    order = await orders.by_number(onecard.world.database, trade_id)
-    stamp = onecard.stamp
-    step = orders.Move(
-        order=order, event=orders.Event.REFUND, at=stamp.at, settlement_date=stamp.day, actor="clerk",
-        changes={"refund_no": "R1"},
-    )  # fmt: skip
-    await orders.move(onecard.world.database, step)
+    await refund.by_operator(onecard.world.database, trade_id, "never loaded", onecard.stamp)
     assert await refund.ask_again(onecard.world.system) == 1
     assert await onecard.prepaid_fen() == 10_000
     assert (await onecard.desk.transfer(card, card.init(1_000), trade_id))["ErrorCode"] == "3003"

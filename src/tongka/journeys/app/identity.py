@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from datetime import timedelta
 
+from tongka.crypto.scrypt import SALT_BYTES, hashed
 from tongka.journeys.app.refusals import LoginWrong, TokenWrong
 from tongka.journeys.refusals import TooManyRequests
 from tongka.store import app, guesses
@@ -13,17 +14,10 @@ from tongka.system import System
 
 TOKEN_BYTES = 32
 TOKEN_LIFE = timedelta(hours=2)
-SALT_BYTES = 16
-SCRYPT = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}
-"""16 MiB and some 40 ms: what a phone's login may cost the server."""
 WRONG_PER_HOUR = 20
 HOUR = timedelta(hours=1)
 NOBODY = AppUser("", "", bytes(SALT_BYTES), bytes(32))
 """Whom an unknown name is compared with, so that its answer takes as long."""
-
-
-def hashed(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, **SCRYPT)
 
 
 async def login(system: System, name: str, password: str) -> tuple[str, int]:
