@@ -1,6 +1,6 @@
 """What a top-up costs over the OneCard API, and how fast one prepaid account is drawn on.
 
-    python bench/linkage.py [--topups 400] [--runs 3] [--clients 8] [--draws 10000]
+    python bench/linkage.py [--topups 800] [--runs 3] [--clients 32] [--draws 10000]
 
 Own time: a top-up is three requests (now, alverify, mac1authal), and each closes the one before by its counter. The CPU
 time of all server processes (web and PostgreSQL, fsync on), less what PostgreSQL needs for the very same statements
@@ -8,8 +8,8 @@ under pgbench, in bare ASGI echoes of as many bytes, as `topup.py` does for the 
 not taken off. No payment institution is asked: the sandbox's simulator is not part of a platform. The limit is 7
 echoes a request.
 
-Draws: orders of as many cards draw on one account, so that all wait for its one row; through the store, and the same
-statement under pgbench. The limit is 0.9 of pgbench's throughput.
+Draws: eight clients' orders of as many cards draw on one account, so that all wait for its one row; through the store,
+and the same statement under pgbench. The limit is 0.9 of pgbench's throughput.
 """
 
 import argparse
@@ -24,19 +24,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
+import uvloop
 from starlette.applications import Starlette
 
 import rig
 import statements
+from load import Lines
 from tongka.cli.common import settings_of
 from tongka.days import ZONE
 from tongka.ledger import Account
 from tongka.orders import Event, Kind, Leg, State
 from tongka.partners.linkage import serve
-from tongka.partners.linkage.client import Line, OneCard, Payment
+from tongka.partners.linkage.calls import READER
+from tongka.partners.linkage.client import OneCard, Payment
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.settings import load
 from tongka.shell import now, open_system
@@ -52,12 +56,24 @@ NO_INSTITUTION = {"TONGKA_PAYMENTS_INSTITUTION": "none"}
 LIMIT_ECHOES = 7
 LIMIT_DRAWS = 0.9
 PGBENCH_S = 5
+DRAWERS = 8
 MERCHANT, DOMAIN = "BENCH", "01"
 PLENTY_FEN = 4_000_000_000
 
 
-def client_of(section: dict, base_url: str, http: httpx.AsyncClient | None = None) -> OneCard:
-    return OneCard.of_section(section | {"base_url": base_url}, line=Line(timeout_s=30), http=http)
+class LightOneCard(OneCard):
+    """As the card front's in `load.py`."""
+
+    lines: Lines
+
+    @classmethod
+    def at(cls, section: dict, base_url: str, *, keep_alive: bool) -> Self:
+        client = cls.of_section(section | {"base_url": base_url})
+        client.lines = Lines(base_url, keep_alive=keep_alive)
+        return client
+
+    async def _post(self, url: str, body: bytes) -> dict[str, Any]:
+        return READER.read(await self.lines.post(urlsplit(url).path, body), "answer")
 
 
 def paid() -> Payment:
@@ -83,7 +99,7 @@ async def record(folder: Path, document: dict) -> tuple[Path, bytes, bytes]:
     async with open_system(load(folder / "tongka.toml", NO_INSTITUTION).settings) as system:
         app = Starlette(routes=serve.routes(system))
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), event_hooks=statements.heard(messages))
-        client = client_of(document["linkage"], "http://127.0.0.1", http)
+        client = OneCard.of_section(document["linkage"] | {"base_url": "http://127.0.0.1"}, http=http)
         before = await client.top_up(card, 1, paid())
         with statements.recording() as recorded:
             loaded = await client.top_up(card, 1, payment := paid())
@@ -102,7 +118,7 @@ def _as_own(given: tuple[Any, ...], before: str, own: str) -> tuple[Any, ...]:
     return tuple(own if value == before else value for value in given)
 
 
-async def top_ups(client: OneCard, cards: list[SoftwareCard], count: int) -> list[float]:
+async def top_ups(client: LightOneCard, cards: list[SoftwareCard], count: int) -> list[float]:
     free = list(cards)
 
     async def one(_: int) -> None:
@@ -110,10 +126,12 @@ async def top_ups(client: OneCard, cards: list[SoftwareCard], count: int) -> lis
         await client.top_up(card, 1, paid())
         free.append(card)
 
-    return await rig.at_once(len(cards), count, one)
+    took = await rig.at_once(len(cards), count, one)
+    client.lines.close()
+    return took
 
 
-def measure(client: OneCard, cards: list[SoftwareCard], count: int, web: int, postmaster: int) -> Run:
+def measure(client: LightOneCard, cards: list[SoftwareCard], count: int, web: int, postmaster: int) -> Run:
     async def work() -> list[float]:
         return await top_ups(client, cards, count)
 
@@ -131,33 +149,37 @@ def own_time(folder: Path, document: dict, server: EmbeddedPostgres, options: ar
     cards = plastic(document, options.clients)
     web = ("-m", "tongka", "serve", "-c", str(folder / "tongka.toml"), "--port", str(web_port))
     echo = (str(Path(__file__).with_name("echo.py")), str(echo_port), str(len(answer)))
-    runs, echoes, sql = [], [], []
+    figures: list[rig.Figure] = []
     with (
         rig.served(*web, ready=lambda: rig.answers(web_port), **NO_INSTITUTION) as web_process,
         rig.served(*echo, ready=lambda: rig.answers(echo_port)) as echo_process,
     ):
-        client = client_of(document["linkage"], f"http://127.0.0.1:{web_port}")
-        measure(client, cards, options.topups // 4, web_process.pid, postmaster)  # warm
-        for _ in range(options.runs):
-            runs.append(measure(client, cards, options.topups, web_process.pid, postmaster))
-            load = Load(REQUESTS * options.topups, options.clients, keep_alive=True)
-            echoes.append(echo_s(runner, echo_port, echo_process.pid, request, load))
-            bench = rig.pgbench(server, script, clients=options.clients, seconds=PGBENCH_S)
-            sql.append(bench.server_cpu_s / bench.transactions)
-        runner.run(client.close())
-    return figures_of(runs, echoes, sql)
+        for keep_alive in (False, True):
+            base_url = f"http://127.0.0.1:{web_port}"
+            client = LightOneCard.at(document["linkage"], base_url, keep_alive=keep_alive)
+            measure(client, cards, options.topups // 4, web_process.pid, postmaster)  # warm
+            load = Load(REQUESTS * options.topups, options.clients, keep_alive)
+            runs, echoes, sql = [], [], []
+            for _ in range(options.runs):
+                runs.append(measure(client, cards, options.topups, web_process.pid, postmaster))
+                echoes.append(echo_s(runner, echo_port, echo_process.pid, request, load))
+                bench = rig.pgbench(server, script, clients=options.clients, seconds=PGBENCH_S)
+                sql.append(bench.server_cpu_s / bench.transactions)
+            runner.run(client.close())
+            figures += figures_of(runs, echoes, sql, "keep-alive" if keep_alive else "short connections")
+    return figures
 
 
-def figures_of(runs: list[Run], echoes: list[float], sql: list[float]) -> list[rig.Figure]:
+def figures_of(runs: list[Run], echoes: list[float], sql: list[float], kind: str) -> list[rig.Figure]:
     median = statistics.median
     own = [(r.web_s + r.postgres_s - s) / e / REQUESTS for r, e, s in zip(runs, echoes, sql, strict=True)]
     return [
-        rig.Figure("own time of a request, in bare echoes", median(own), LIMIT_ECHOES),
-        rig.Figure("CPU of the web process for a top-up", 1000 * median(run.web_s for run in runs), unit="ms"),
-        rig.Figure("CPU of PostgreSQL for a top-up", 1000 * median(run.postgres_s for run in runs), unit="ms"),
-        rig.Figure("PostgreSQL for the same statements, pgbench", 1000 * median(sql), unit="ms"),
-        rig.Figure("one bare echo", 1000 * median(echoes), unit="ms"),
-        rig.Figure("99th percentile of a top-up", 1000 * median(run.p99_s for run in runs), unit="ms"),
+        rig.Figure(f"{kind}: own time of a request, in bare echoes", median(own), LIMIT_ECHOES),
+        rig.Figure(f"{kind}: CPU of the web process for a top-up", 1000 * median(r.web_s for r in runs), unit="ms"),
+        rig.Figure(f"{kind}: CPU of PostgreSQL for a top-up", 1000 * median(r.postgres_s for r in runs), unit="ms"),
+        rig.Figure(f"{kind}: PostgreSQL for the same statements, pgbench", 1000 * median(sql), unit="ms"),
+        rig.Figure(f"{kind}: one bare echo", 1000 * median(echoes), unit="ms"),
+        rig.Figure(f"{kind}: 99th percentile of a top-up", 1000 * median(r.p99_s for r in runs), unit="ms"),
     ]
 
 
@@ -248,12 +270,12 @@ async def prepared(folder: Path, prefixes: tuple[str, ...], clients: int, count:
 def contention(folder: Path, server: EmbeddedPostgres, options: argparse.Namespace) -> list[rig.Figure]:
     ours = tuple(f"ours{run}" for run in range(options.runs))
     theirs = tuple(f"pgb{run}" for run in range(options.runs))
-    database, account = runner.run(prepared(folder, ours + theirs, options.clients, options.draws))
+    database, account = runner.run(prepared(folder, ours + theirs, DRAWERS, options.draws))
     rates: list[tuple[float, float]] = []
     for mine, bench in zip(ours, theirs, strict=True):
         script = runner.run(draw_script(database, account, folder, bench))
-        seen = runner.run(draws(database, account, mine, options.clients, options.draws))
-        rates.append((seen, rig.pgbench_count(server, script, options.clients, options.draws // options.clients)))
+        seen = runner.run(draws(database, account, mine, DRAWERS, options.draws))
+        rates.append((seen, rig.pgbench_count(server, script, DRAWERS, options.draws // DRAWERS)))
     runner.run(database.close())
     median = statistics.median
     return [
@@ -284,9 +306,9 @@ def main(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--topups", type=int, default=400)
+    parser.add_argument("--topups", type=int, default=800)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--draws", type=int, default=10_000)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(main(parser.parse_args()))
