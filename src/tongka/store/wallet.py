@@ -254,12 +254,12 @@ async def latest_of_number(database: Database, institution: str, server_order_id
 
 _SESSION = f"""
 SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for name in cards.COLUMNS)}, e.*
-FROM wallet_order o JOIN card c USING (card_no) CROSS JOIN LATERAL (
+FROM (SELECT 1) AS one LEFT JOIN wallet_order o ON o.session_id = $1 LEFT JOIN card c USING (card_no)
+LEFT JOIN LATERAL (
     SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s
     WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
     ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
-) AS e
-WHERE o.session_id = $1
+) AS e ON true
 """  # noqa: S608 - our own names
 
 
@@ -274,10 +274,9 @@ class Session:
 
 async def session(database: Database, session_id: str) -> Session | None:
     """All that a round looks at, in one statement."""
-    row = await database.read_row(_SESSION, session_id)
-    if row is None:
+    values = list(await database.read_joined(_SESSION, session_id))
+    if values[0] is None or values[-1] is None:
         return None
-    values = list(row)
     order, rest = values[: len(_NAMES)], values[len(_NAMES) :]
     card, element = rest[: len(cards.COLUMNS)], rest[len(cards.COLUMNS) :]
     return Session(_wallet_order(dict(zip(_NAMES, order, strict=True))), CardRow(*card), Element(*element))
@@ -301,16 +300,18 @@ async def greet(database: Database, session_id: str, element: tuple[str, str], a
 async def advance(database: Database, step: Advance) -> bool:
     """Give out the next order; False where another request did so first."""
     order = step.order
-    done: int | None = await database.fetchval(
+    (done,) = await database.fetch_joined(
         """
         WITH advanced AS (
             UPDATE wallet_order
             SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7
             WHERE session_id = $1 AND round = $2 AND state NOT IN ('done', 'failed', 'cancelled')
             RETURNING session_id, round
+        ), given AS (
+            INSERT INTO wallet_round (session_id, round, report, body, at)
+            SELECT session_id, round, $3, $8, $7 FROM advanced RETURNING round
         )
-        INSERT INTO wallet_round (session_id, round, report, body, at)
-        SELECT session_id, round, $3, $8, $7 FROM advanced RETURNING round
+        SELECT (SELECT round FROM given)
         """,
         order.session_id,
         order.round,
