@@ -3,8 +3,8 @@
     python bench/seram.py [--phones 1000] [--warm 100] [--echoes 4000]
 
 Each phone opens a card with a first top-up over its own secure channel: nine rounds. Own time: the CPU time of the web
-process for a round, in bare ASGI echoes of as many bytes on one kept connection each; a ninth of a handshake is in it,
-the signed orders are not, and neither is PostgreSQL, which is printed beside it. The limit is 7 echoes a round.
+process for a round, in bare ASGI echoes of as many bytes over the same kind of connections; a ninth of a handshake is
+in it, the signed orders are not, and neither is PostgreSQL, which is printed beside it. The limit is 7 echoes a round.
 
 Rounds a second, the 99th percentile, and the web process's memory are printed too; the phones themselves are Python,
 and share the machine.
@@ -19,12 +19,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvloop
 
 import rig
+from load import Lines
 from tongka.cli.common import settings_of
 from tongka.crypto import sm2
 from tongka.sandbox import wallet_city
@@ -48,6 +51,8 @@ class Phones:
     """Clients of one city; `rounds` has the seconds of each."""
 
     http: httpx.AsyncClient
+    lines: Lines
+    free: asyncio.Semaphore
     wallet: dict[str, Any]
     rounds: list[float]
     largest: tuple[bytes, bytes] = (b"", b"")
@@ -81,11 +86,11 @@ class Phones:
     async def round(self, session: str, report: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps(report).encode()
         start = time.perf_counter()
-        answer = await self.http.post(f"/gp/seram/remoteManagement?sessionId={session}", content=body)
+        async with self.free:
+            answer = await self.lines.post(f"/gp/seram/remoteManagement?sessionId={session}", body)
         self.rounds.append(time.perf_counter() - start)
-        assert answer.status_code == 200, answer.text
-        self.largest = (max(self.largest[0], body, key=len), max(self.largest[1], answer.content, key=len))
-        order: dict[str, Any] = answer.json()
+        self.largest = (max(self.largest[0], body, key=len), max(self.largest[1], answer, key=len))
+        order: dict[str, Any] = json.loads(answer)
         return order
 
 
@@ -111,48 +116,58 @@ async def chips(folder: Path, count: int) -> list[SoftwareElement]:
 
 
 async def at_once(
-    base_url: str, wallet: dict[str, Any], chosen: list[SoftwareElement], look: Callable[[], Look]
+    base_url: str, wallet: dict[str, Any], chosen: list[SoftwareElement], look: Callable[[], Look], *, keep_alive: bool
 ) -> tuple[Phones, Look, Look]:
-    """All phones at the same time; they share some connections. What it cost, their orders aside."""
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    """All phones at the same time, over so many connections. What it cost, their orders aside."""
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS if keep_alive else 0)
     async with httpx.AsyncClient(base_url=base_url, limits=limits, timeout=120) as http:
-        phones = Phones(http, wallet, [])
+        lines = Lines(base_url, keep_alive=keep_alive)
+        phones = Phones(http, lines, asyncio.Semaphore(CONNECTIONS), wallet, [])
         sessions = [await phones.order(chip.image.device_id, AMOUNT_FEN) for chip in chosen]
         before = look()
         await asyncio.gather(*map(phones.open_card, chosen, sessions))
+        lines.close()
         return phones, before, look()
 
 
 def measure(folder: Path, document: dict[str, Any], postmaster: int, options: argparse.Namespace) -> list[rig.Figure]:
     port, echo_port = rig.free_port(), rig.free_port()
-    chosen = runner.run(chips(folder, options.warm + options.phones))
+    half = options.warm + options.phones
+    chosen = runner.run(chips(folder, 2 * half))
     web = ("-m", "tongka", "serve", "-c", str(folder / "tongka.toml"), "--port", str(port))
+    figures: list[rig.Figure] = []
     with rig.served(*web, ready=lambda: rig.answers(port), **NO_INSTITUTION) as process:
-        base_url = f"http://127.0.0.1:{port}"
 
         def look() -> Look:
             servers = rig.family_cpu_s(process.pid), rig.family_cpu_s(postmaster)
             return Look(*servers, rig.rss_mb(process.pid), time.perf_counter())
 
-        runner.run(at_once(base_url, document["wallet"], chosen[: options.warm], look))
-        phones, before, after = runner.run(at_once(base_url, document["wallet"], chosen[options.warm :], look))
-    request, answer = phones.largest
-    echo = (str(Path(__file__).with_name("echo.py")), str(echo_port), str(len(answer)))
-    with rig.served(*echo, ready=lambda: rig.answers(echo_port)) as echo_process:
-        bare = echo_s(runner, echo_port, echo_process.pid, request, Load(options.echoes, 8, keep_alive=True))
-    count = len(phones.rounds)
+        for keep_alive in (False, True):
+            mine, chosen = chosen[:half], chosen[half:]
+            fare = partial(at_once, f"http://127.0.0.1:{port}", document["wallet"], keep_alive=keep_alive)
+            runner.run(fare(mine[: options.warm], look))
+            phones, before, after = runner.run(fare(mine[options.warm :], look))
+            request, answer = phones.largest
+            echo = (str(Path(__file__).with_name("echo.py")), str(echo_port), str(len(answer)))
+            with rig.served(*echo, ready=lambda: rig.answers(echo_port)) as echo_process:
+                bare = echo_s(
+                    runner, echo_port, echo_process.pid, request, Load(options.echoes, CONNECTIONS, keep_alive)
+                )
+            figures += figures_of(phones.rounds, before, after, bare, "kept" if keep_alive else "short connections")
+    return figures
+
+
+def figures_of(rounds: list[float], before: Look, after: Look, bare: float, kind: str) -> list[rig.Figure]:
+    count = len(rounds)
     web_s, postgres_s = (after.web_s - before.web_s) / count, (after.postgres_s - before.postgres_s) / count
     return [
-        rig.Figure("own time of a round, in bare echoes", web_s / bare, LIMIT_ECHOES),
-        rig.Figure("CPU of the web process for a round", 1000 * web_s, unit="ms"),
-        rig.Figure("CPU of PostgreSQL for a round", 1000 * postgres_s, unit="ms"),
-        rig.Figure("one bare echo", 1000 * bare, unit="ms"),
-        rig.Figure("rounds of an opening with its top-up", count / options.phones),
-        rig.Figure("rounds", count / (after.at_s - before.at_s), unit="/s"),
-        rig.Figure(
-            "99th percentile of a round, all phones at once", 1000 * rig.percentile(phones.rounds, 99), unit="ms"
-        ),
-        rig.Figure("memory of the web process, growth", after.memory_mb - before.memory_mb, GROWTH_MB, unit="MB"),
+        rig.Figure(f"{kind}: own time of a round, in bare echoes", web_s / bare, LIMIT_ECHOES),
+        rig.Figure(f"{kind}: CPU of the web process for a round", 1000 * web_s, unit="ms"),
+        rig.Figure(f"{kind}: CPU of PostgreSQL for a round", 1000 * postgres_s, unit="ms"),
+        rig.Figure(f"{kind}: one bare echo", 1000 * bare, unit="ms"),
+        rig.Figure(f"{kind}: rounds", count / (after.at_s - before.at_s), unit="/s"),
+        rig.Figure(f"{kind}: 99th percentile of a round", 1000 * rig.percentile(rounds, 99), unit="ms"),
+        rig.Figure(f"{kind}: growth of the web process", after.memory_mb - before.memory_mb, GROWTH_MB, unit="MB"),
     ]
 
 
@@ -173,5 +188,5 @@ if __name__ == "__main__":
     parser.add_argument("--phones", type=int, default=1_000)
     parser.add_argument("--warm", type=int, default=100)
     parser.add_argument("--echoes", type=int, default=4_000)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(main(parser.parse_args()))
