@@ -130,17 +130,19 @@ class Database:
         self, sql: str, several: Sequence[Arguments], *, repeatable: bool
     ) -> list[asyncpg.Record] | None:
         """A row for each set of arguments, in one transaction; None when it was rolled back, or may be repeated."""
-        async with self._connection() as connection:
-            try:
-                rows: list[asyncpg.Record] = await connection.fetchmany(sql, several, timeout=self.timeout_s)
-            except asyncpg.PostgresError as error:
-                if isinstance(error, BROKEN) and not repeatable:
-                    raise _cut_off(error, sent=True) from error
-                return None
-            except (TimeoutError, *BROKEN_IF_CLOSED) as error:
-                if not repeatable:
-                    raise _cut_off(error, sent=True) from error
-                return None
+        connection = await self._lease()
+        try:
+            rows: list[asyncpg.Record] = await connection.fetchmany(sql, several, timeout=self.timeout_s)
+        except asyncpg.PostgresError as error:
+            if isinstance(error, BROKEN) and not repeatable:
+                raise _cut_off(error, sent=True) from error
+            return None
+        except (TimeoutError, *BROKEN_IF_CLOSED) as error:
+            if not repeatable:
+                raise _cut_off(error, sent=True) from error
+            return None
+        finally:
+            await self.pool.release(connection)
         return rows
 
     @asynccontextmanager
@@ -156,7 +158,8 @@ class Database:
             Unknown: broken while the commit was under way.
 
         """
-        async with self._connection() as connection:
+        connection = await self._lease()
+        try:
             transaction = connection.transaction(
                 isolation="repeatable_read" if snapshot else "read_committed", readonly=snapshot
             )
@@ -179,6 +182,8 @@ class Database:
                 if meaning is None:
                     raise
                 raise meaning from error
+        finally:
+            await self.pool.release(connection)
 
     async def close(self) -> None:
         """Close the connections, and let go of an embedded server."""
@@ -191,35 +196,32 @@ class Database:
 
     async def _run(self, statement: Callable[[Leased], Awaitable[Any]], *, repeatable: bool) -> Any:
         for remaining in reversed(range(ATTEMPTS)):
-            async with self._connection() as connection:
-                try:
-                    return await statement(connection)
-                except TimeoutError as error:
-                    raise _cut_off(error, sent=not repeatable) from error
-                except Exception as error:
-                    again = isinstance(error, ROLLED_BACK) or (repeatable and _broke(error, connection))
-                    if again and remaining:
-                        continue
-                    meaning = _meaning(error, connection, sent=not repeatable)
-                    if meaning is None:
-                        raise
-                    raise meaning from error
+            connection = await self._lease()
+            try:
+                return await statement(connection)
+            except TimeoutError as error:
+                raise _cut_off(error, sent=not repeatable) from error
+            except Exception as error:
+                again = isinstance(error, ROLLED_BACK) or (repeatable and _broke(error, connection))
+                if again and remaining:
+                    continue
+                meaning = _meaning(error, connection, sent=not repeatable)
+                if meaning is None:
+                    raise
+                raise meaning from error
+            finally:
+                await self.pool.release(connection)
         raise AssertionError  # the last attempt returned or raised
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Leased]:
+    async def _lease(self) -> Leased:
+        """A connection of the pool, to be released."""
         try:
-            # With a time limit asyncpg waits in a task of its own; a free connection is there at once, without one.
-            limit_s = None if self.pool.get_idle_size() else self.acquire_timeout_s
-            connection = await self.pool.acquire(timeout=limit_s)
+            async with asyncio.timeout(self.acquire_timeout_s):
+                return await self.pool.acquire()
         except TimeoutError as error:
             raise Busy("no database connection became free; raise database.pool_max or try again") from error
         except CANNOT_CONNECT as error:
             raise Failed(f"the database cannot be reached: {error}") from error
-        try:
-            yield connection
-        finally:
-            await self.pool.release(connection)
 
 
 def _meaning(error: BaseException, connection: Leased, *, sent: bool) -> TongkaError | None:
@@ -317,7 +319,7 @@ def _connector(server: EmbeddedPostgres | None) -> Callable[..., Coroutine[Any, 
 
 
 async def _check_version(database: Database) -> None:
-    async with database._connection() as connection:  # noqa: SLF001 - ours
+    async with database.pool.acquire() as connection:
         version = connection.get_server_version()
     if version.major < OLDEST_POSTGRES:
         raise Misconfigured(

@@ -26,6 +26,9 @@ COLUMNS = (
 )
 
 
+_NAMES = tuple(name.strip() for name in COLUMNS.split(","))
+
+
 class AnotherOpenOrder(Refused):
     """Another order of this card has a command under way (000151)."""
 
@@ -185,13 +188,13 @@ async def open_of_card(database: Database, card_no: str) -> Order | None:
 
 async def of_card(database: Database, card_no: str, order_nos: Sequence[str]) -> list[Order]:
     """The order of this card that has a command under way, and those of the numbers, whatever their state."""
-    rows = await database.read(
-        f"SELECT {COLUMNS} FROM orders WHERE card_no = $1"  # noqa: S608 - constant
-        " AND (state IN ('2', '4', '6', '7', '9') OR order_no = ANY ($2::text[]))",
+    (rows,) = await database.read_joined(
+        f"SELECT ARRAY(SELECT ROW({COLUMNS}) FROM orders WHERE card_no = $1"  # noqa: S608 - constant
+        " AND (state IN ('2', '4', '6', '7', '9') OR order_no = ANY ($2::text[])))",
         card_no,
         order_nos,
     )
-    return [_order(row) for row in rows]
+    return [order_of(dict(zip(_NAMES, row, strict=True))) for row in rows]
 
 
 async def standing(database: Database, card_no: str, institution: str) -> list[Order]:

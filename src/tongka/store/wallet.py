@@ -156,8 +156,11 @@ async def cards_of_device(database: Database, device_id: str) -> list[WalletCard
 
 async def place_card(database: Database, card_no: str, state: CardPlace, se_id: str) -> None:
     """Note where a card is."""
-    await database.execute(
-        "UPDATE wallet_card SET state = $2, se_id = $3 WHERE card_no = $1", card_no, state.value, se_id
+    await database.fetch_joined(
+        "WITH placed AS (UPDATE wallet_card SET state = $2, se_id = $3 WHERE card_no = $1) SELECT true",
+        card_no,
+        state.value,
+        se_id,
     )
 
 
@@ -174,19 +177,20 @@ async def other_card_in(database: Database, se_id: str, card_no: str) -> str | N
 async def card_lives(database: Database, card_no: str, se_id: str, at: datetime) -> None:
     """A card has proved that it is in an element. An element has one instance: an earlier card is gone from it.
 
-    What was on that one stays on the books, until it is paid out as a lost card's.
+    What was on that one stays on the books, until it is paid out as a lost card's. Two statements: where the second
+    does not come to pass, neither does the round, and the card proves itself again.
     """
-    async with database.transaction() as connection:
-        await connection.execute(
-            "WITH gone AS (UPDATE wallet_card SET state = 'gone' WHERE se_id = $1 AND state IN ('live', 'locked')"
-            " AND card_no <> $2 RETURNING card_no)"
-            " INSERT INTO audit (at, actor, action, subject, detail)"
-            " SELECT $3, 'wallet', 'card displaced', card_no, $2 FROM gone",
-            se_id,
-            card_no,
-            at,
-        )
-        await connection.execute("UPDATE wallet_card SET state = 'live', se_id = $1 WHERE card_no = $2", se_id, card_no)
+    await database.fetch_joined(
+        "WITH gone AS (UPDATE wallet_card SET state = 'gone' WHERE se_id = $1 AND state IN ('live', 'locked')"
+        " AND card_no <> $2 RETURNING card_no), audited AS ("
+        " INSERT INTO audit (at, actor, action, subject, detail)"
+        " SELECT $3, 'wallet', 'card displaced', card_no, $2 FROM gone)"
+        " SELECT (SELECT count(*) FROM gone)",
+        se_id,
+        card_no,
+        at,
+    )
+    await place_card(database, card_no, CardPlace.LIVE, se_id)
 
 
 # --- orders of IF4 ----------------------------------------------------------------------------------------------------
@@ -289,8 +293,9 @@ async def touch(database: Database, session_id: str, at: datetime) -> None:
 
 async def greet(database: Database, session_id: str, element: tuple[str, str], at: datetime) -> None:
     """Note a handshake and the element (type, id) that it chose."""
-    await database.execute(
-        "UPDATE wallet_order SET se_type = $2, se_id = $3, contacted_at = $4, greeted = true WHERE session_id = $1",
+    await database.fetch_joined(
+        "WITH greeted AS (UPDATE wallet_order SET se_type = $2, se_id = $3, contacted_at = $4, greeted = true"
+        " WHERE session_id = $1) SELECT true",
         session_id,
         *element,
         at,
