@@ -152,6 +152,12 @@ class Merchant(_Section, frozen=True):
     alipay_key_file: Annotated[str, Meta(description="PEM public key that the gateway's answers are signed with")] = ""
     seller_login_name: Annotated[str, Meta(description="account that is paid; empty: the application's own")] = ""
     city_code: Annotated[str, Meta(description="goes along with each trade, e.g. 330500")] = ""
+    city_name: Annotated[str, Meta(description="as riders are told it, e.g. 湖州")] = ""
+    report_channel: Annotated[
+        str, Meta(description="channel under which riders are told of rides, as agreed; empty: they are not")
+    ] = ""
+    partner_name: Annotated[str, Meta(description="our name, as riders are told it")] = ""
+    partner_id: Annotated[str, Meta(description="our partner number; empty: the application's")] = ""
     patience_s: Annotated[
         Seconds, Meta(description="how long a silent gate is waited for before trips are made without it")
     ] = 4 * 3600

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from tongka.errors import TongkaError
-from tongka.journeys import gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trips
+from tongka.journeys import gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
 from tongka.journeys.app import identity, ordering, paying
 from tongka.journeys.wallet import session
 from tongka.merchant.cards import open_cards
+from tongka.merchant.reports import open_reporter
 from tongka.merchant.settlement import open_settlement
 from tongka.partners.alipay import notify
 from tongka.partners.linkage import notify as low_balances
@@ -66,6 +67,8 @@ def _rides(system: System) -> Iterator[Job]:
         yield Job("trades", RIDES_S, lambda: trades.send_due(system, lambda: open_settlement(merchant)))
         yield Job("prepaid rides", RIDES_S, lambda: prepaid_cards.charge_due(system, lambda: open_cards(merchant)))
         yield Job("prepaid cards", RIDES_S, lambda: prepaid_cards.tell_due(system, lambda: open_cards(merchant)))
+    if merchant.gateway and merchant.report_channel:
+        yield Job("reports", RIDES_S, lambda: trip_reports.tell_due(system, lambda: open_reporter(merchant)))
     yield Job("returned cards", STORED_VALUE_S, lambda: prepaid_cards.end_due(system))
 
 

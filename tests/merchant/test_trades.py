@@ -175,5 +175,18 @@ async def test_a_held_trip_without_a_price_is_charged_what_a_person_says(city):
     assert city.gateway.asked[0][0].amount_fen == 350
 
 
+async def test_a_settled_trade_is_to_be_reported_and_no_other(city):
+    city.show("bus1")
+    city.show("bus2", "2088000000000002")
+    city.pass_time(minutes=1)
+    await city.upload()
+    await city.work()
+    refused = (await trades.listed(city.system.database, user_id="2088000000000002"))[0].out_trade_no
+    city.gateway.answers[refused] = Settled(Result.FAIL)
+    assert await city.settle_up() == 1
+    due = await city.system.database.read("SELECT user_id FROM trip_report WHERE report_at IS NOT NULL")
+    assert [row["user_id"] for row in due] == ["2088000000000001"]
+
+
 def test_pauses_double_up_to_an_hour():
     assert [pause(n).total_seconds() for n in (1, 2, 3, 20, 500)] == [5, 10, 20, 3600, 3600]

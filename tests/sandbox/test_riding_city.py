@@ -108,12 +108,16 @@ async def refused(city, issue, user):
         ({"user_id": user, "format": "other"}, 400),
         ({"user_id": user}, 400),
         ({"user_id": 5, "format": "alipay"}, 400),
+        ({"user_id": user, "format": "alipay", "card_no": ""}, 400),
         ([], 400),
+        (b"null", 400),
         (b"{", 400),
         (b"x" * 10_000, 400),
     ):
         status, answer = await issue(body)
         assert status == expected, body
         assert answer["error"]
+    assert "card_no" in (await issue({"user_id": user, "format": "alipay", "card_no": ""}))[1]["error"]
+    assert (await issue({"user_id": user, "format": "alipay", "card_no": None}))[0] == 200
     with pytest.raises(RiderUnknown):
         await riders.put_on_blacklist(city.system.database, "2088000000000000", now())

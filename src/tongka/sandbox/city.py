@@ -145,6 +145,9 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
             app_key_file=str(folder / "app.key"),
             alipay_key_file=str(folder / GATEWAY_PUB),
             patience_s=PATIENCE_S,
+            city_name="湖州",
+            report_channel="sandbox",
+            partner_name="Huzhou transit",
         ),
         pages=settings.Pages(ticket_key_file=str(folder / "pages.key")),
     )
@@ -189,6 +192,9 @@ app_id = {_quoted(wanted.merchant.app_id)}
 app_key_file = {_quoted(wanted.merchant.app_key_file)}
 alipay_key_file = {_quoted(wanted.merchant.alipay_key_file)}
 patience_s = {wanted.merchant.patience_s}
+city_name = {_quoted(wanted.merchant.city_name)}
+report_channel = {_quoted(wanted.merchant.report_channel)}
+partner_name = {_quoted(wanted.merchant.partner_name)}
 
 [pages]
 ticket_key_file = {_quoted(wanted.pages.ticket_key_file)}

@@ -1,26 +1,44 @@
 """A rider's phone, simulated: POST /sandbox/ride-codes answers a fresh ride code."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from tongka.code.layout import Format
-from tongka.errors import Refused
+from tongka.errors import Malformed, Refused
 from tongka.journeys import ride_code
 from tongka.sandbox.controls import small_body
 from tongka.system import System
+from tongka.wire import Message, read
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(Message):
     """Whose code, in which format; of plain bus payment, or of the virtual card named."""
 
-    user_id: str
-    format: Format
-    card_no: str = ""
+    user_id: Annotated[str, Meta(description="a rider's user_id")]
+    format: Annotated[Format, Meta(description="alipay, operator or ministry")]
+    card_no: (
+        Annotated[str, Meta(min_length=1, description="a virtual card's number; left out for plain payment")] | None
+    ) = None
+
+
+def read_wanted(body: bytes) -> Wanted:
+    """What is asked for.
+
+    Raises:
+        Malformed: names the member.
+
+    """
+    try:
+        value = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.MsgspecError as wrong:
+        raise Malformed("body", "a JSON object is expected") from wrong
+    return read(Wanted, value)
 
 
 STATUS: Final[Mapping[type[Refused], int]] = {
@@ -36,10 +54,8 @@ def routes(system: System) -> list[BaseRoute]:
 
     async def ride_codes(request: Request) -> JSONResponse:
         try:
-            wanted = msgspec.json.decode(await small_body(request), type=Wanted)
-            code = await ride_code.issue(system, wanted.user_id, wanted.format, wanted.card_no)
-        except msgspec.MsgspecError as wrong:
-            return JSONResponse({"error": str(wrong)}, status_code=400)
+            wanted = read_wanted(await small_body(request))
+            code = await ride_code.issue(system, wanted.user_id, wanted.format, wanted.card_no or "")
         except Refused as refused:
             return JSONResponse({"error": str(refused)}, status_code=STATUS.get(type(refused), 400))
         return JSONResponse({"code": code.hex().upper()})

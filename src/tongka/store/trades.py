@@ -85,11 +85,16 @@ class Verdict:
 
 
 _DECIDE = """
-UPDATE trip SET state = new.state, next_try_at = new.next_try_at, trade_no = new.trade_no,
-                error_code = new.error_code, message = new.message, moved_at = $1
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
-    AS new (user_id, out_trade_no, was, state, next_try_at, trade_no, error_code, message)
-WHERE trip.user_id = new.user_id AND trip.out_trade_no = new.out_trade_no AND trip.state = new.was
+WITH moved AS (
+    UPDATE trip SET state = new.state, next_try_at = new.next_try_at, trade_no = new.trade_no,
+                    error_code = new.error_code, message = new.message, moved_at = $1
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
+        AS new (user_id, out_trade_no, was, state, next_try_at, trade_no, error_code, message)
+    WHERE trip.user_id = new.user_id AND trip.out_trade_no = new.out_trade_no AND trip.state = new.was
+    RETURNING trip.user_id, trip.out_trade_no, trip.state
+)
+INSERT INTO trip_report (user_id, out_trade_no, report_at) SELECT user_id, out_trade_no, $1 FROM moved
+WHERE state = 'settled' ON CONFLICT DO NOTHING
 """
 
 

@@ -110,7 +110,8 @@ async def test_the_other_methods_go_and_come(gateway, simulated):
         action="ISSUE", user_id="u", last_update_time="2026-03-02 12:00:00", card_type="T0000001", card_no="123"
     )
     assert (await gateway.virtualcard_send(card)).card_no == "123"
-    await gateway.data_send(m.Report(op_data={"info": [{"type": "event"}]}, channel="c", target_id="u"))
+    said = {"scene_code": "s", "op_code": "o", "channel": "c", "target_id": "u", "version": "2.0"}
+    await gateway.data_send(m.Report(op_data={"info": [{"type": "event"}]}, **said))
     simulated.node |= {"card_models": [{"card_no": "123"}], "black_list": ["u2"]}
     assert await gateway.virtualcard_batchquery("u") == [{"card_no": "123"}]
     assert await gateway.userblacklist_query() == ["u2"]

@@ -2,9 +2,10 @@
 back; the gateway and the merchant's gates are real, and the books agree at every step.
 """
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -13,18 +14,22 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tongka.code.layout import Format
-from tongka.errors import Failed, RepeatedWithOtherContents
+from tongka.days import ZONE
+from tongka.errors import Failed, Refused, RepeatedWithOtherContents, Unknown
 from tongka.fares import parse_fare_table
-from tongka.journeys import prepaid_cards, ride_code, ride_keys, trades
+from tongka.journeys import prepaid_cards, ride_code, ride_keys, trades, trip_reports
 from tongka.journeys.gates import read_journals, token_digest
 from tongka.journeys.trips import make_trips
 from tongka.ledger import Account
 from tongka.merchant import serve
 from tongka.merchant.cards import GatewayCards
+from tongka.merchant.reports import GatewayReporter
 from tongka.partners.alipay import client
 from tongka.partners.alipay import serve as gateway_serve
 from tongka.sandbox.gate import SimulatedGate
-from tongka.store import gates, trips
+from tongka.settings import Merchant as MerchantSettings
+from tongka.settings import Settings
+from tongka.store import gates, riders, trips
 from tongka.store import prepaid_cards as store
 from tongka.store.gates import Gate
 from tongka.store.ledger_checks import check
@@ -205,6 +210,80 @@ async def test_a_gateway_that_does_not_answer_is_told_again_and_rides_wait(merch
     assert (await merchant.shown())[0] == "9.00"
     assert (await merchant.card()).told
 
+
+# --- riders are told --------------------------------------------------------------------------------------------------
+
+
+async def told(merchant):
+    settings = Settings(
+        merchant=MerchantSettings(city_name="湖州", report_channel="c", partner_name="Transit", app_id=APP)
+    )
+
+    @asynccontextmanager
+    async def opened():
+        yield GatewayReporter(merchant.cards.gateway, settings.merchant)
+
+    return await trip_reports.tell_due(merchant.system, opened)
+
+
+async def test_a_paid_ride_is_reported_once_with_what_the_document_names(merchant):
+    await merchant.supply(1000, "one")
+    await merchant.work()
+    await merchant.ride()
+    assert await told(merchant) == 0
+    await merchant.work()
+    assert (await told(merchant), await told(merchant)) == (1, 0)
+    kept = json.loads(await merchant.system.database.read_value("SELECT report::text FROM ride_report"))
+    expected = {
+        "type": "order",
+        "amount": "2.00",
+        "asset_name": "OUTSIDE CARD",
+        "city_name": "湖州",
+        "line_name": "192路",
+        "start_station_name": "192路",
+        "vehicle_id": "A1",
+        "vehicle_type": "BUS",
+        "card_no": CARD,
+        "card_type": TYPE,
+        "partner_id": APP,
+    }
+    assert kept | expected == kept
+    (message,) = await riders.messages(merchant.system.database, USER)
+    assert message.subject == kept["subject"]
+
+
+async def test_a_report_that_was_lost_is_sent_again_and_one_that_is_refused_is_kept_with_the_reason(
+    merchant, monkeypatch
+):
+    await merchant.supply(1000, "one")
+    await merchant.work()
+    await merchant.ride()
+    await merchant.ride()
+    await merchant.work()
+
+    async def lost(*_):
+        raise Unknown("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GatewayReporter, "report", lost)
+        assert await told(merchant) == 0
+    assert await told(merchant) == 0
+    merchant.platform.pass_time(minutes=1)
+    assert await told(merchant) == 2
+
+    async def refused(*_):
+        raise Refused("no such channel")
+
+    await merchant.system.database.execute("UPDATE trip_report SET report_at = now(), told_at = NULL")
+    merchant.platform.now[0] = datetime.now(ZONE)
+    with monkeypatch.context() as patched:
+        patched.setattr(GatewayReporter, "report", refused)
+        assert await told(merchant) == 0
+    assert await told(merchant) == 0
+    assert await merchant.system.database.read_value("SELECT max(error) FROM trip_report") == "no such channel"
+
+
+# --- the books --------------------------------------------------------------------------------------------------------
 
 UNGUARDED = "ALTER TABLE transfer DISABLE TRIGGER transfer_append_only; "
 DAMAGE = {

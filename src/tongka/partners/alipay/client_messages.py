@@ -100,12 +100,12 @@ class CardSent(Answer):
 class Report(Message):
     """4.2.5.5; `op_data` holds `info`, a list of rides and events."""
 
-    op_data: dict[str, list[dict[str, str]]]
+    scene_code: str
+    op_code: str
     channel: str
     target_id: Text64
-    scene_code: str = "vechile_order"
-    op_code: str = "data_save"
-    version: str = "2.0"
+    version: str
+    op_data: dict[str, list[dict[str, str]]]
 
 
 class Cards(Answer):

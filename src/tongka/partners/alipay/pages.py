@@ -4,13 +4,14 @@ A rider is known by the ticket with which his app opens the page; it goes into a
 the page asks who is looking. Pages fetch nothing from elsewhere, run only their own script, and work without it.
 """
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -227,9 +228,7 @@ class _Pages:
 
     def _require_redirect(self, address: str) -> None:
         """http(s) only; where `pages.redirects` names origins, only to these."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or "\\" in address:
-            raise Malformed("redirectUrl", "is an http or https address")
+        parts = web_address(address)
         allowed = self._system.settings.pages.redirects
         if (allowed or self._in_production) and f"{parts.scheme}://{parts.netloc}" not in allowed:
             raise Malformed("redirectUrl", "leads to an origin that pages.redirects does not name")
@@ -341,6 +340,26 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
     except ValueError as error:
         raise Malformed("form", "is not a form") from error
+
+
+_NOT_IN_ADDRESSES = re.compile(r"[\x00-\x20\x7F\\]")
+
+
+def web_address(address: str) -> SplitResult:
+    """The parts of a redirectUrl.
+
+    Raises:
+        Malformed: not http or https, or something that browsers and we might read differently.
+
+    """
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError as error:
+        raise Malformed("redirectUrl", "is an http or https address") from error
+    if not usable or _NOT_IN_ADDRESSES.search(address):
+        raise Malformed("redirectUrl", "is an http or https address")
+    return parts
 
 
 def back(address: str, *, opened: bool) -> Response:

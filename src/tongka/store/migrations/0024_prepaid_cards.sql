@@ -92,6 +92,7 @@ BEGIN
     VALUES (held.card_no, number, 'single', held.account, 11, ride.amount_fen, 'prepaid_ride', moment, day);
     UPDATE trip SET state = 'settled', next_try_at = NULL, error_code = '', message = '', moved_at = moment
     WHERE user_id = rider_id AND out_trade_no = number;
+    INSERT INTO trip_report (user_id, out_trade_no, report_at) VALUES (rider_id, number, moment) ON CONFLICT DO NOTHING;
     PERFORM prepaid_card_changed(held.card_type, held.card_no, moment);
     INSERT INTO audit (at, actor, action, subject, detail)
     VALUES (moment, 'merchant', 'charge prepaid card', held.card_type || ' ' || held.card_no,

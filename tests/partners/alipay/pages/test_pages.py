@@ -105,6 +105,9 @@ async def test_a_forged_or_stolen_form_signs_nothing(system, browser, database):
         "https://app.example@evil.example/",
         "https:\\\\evil.example",
         "http://",
+        "http://[::1",
+        "http://a b/",
+        "http://app.example/\r\nSet-Cookie: a=b",
     ],
 )
 async def test_only_web_addresses_are_led_to(browser, address):
