@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -125,7 +126,10 @@ class City(_Section, frozen=True):
 
     @property
     def cut(self) -> time:
-        return time.fromisoformat(self.day_cut)
+        return _time_of_day(self.day_cut)
+
+
+_time_of_day = cache(time.fromisoformat)
 
 
 class Payments(_Section, frozen=True):

@@ -6,6 +6,7 @@ A kind's `decode` and `encode` raise ValueError for what is not of the kind; `La
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from datetime import date
+from functools import cache
 from typing import Any, ClassVar, Self, cast
 
 from tongka.errors import Malformed
@@ -97,10 +98,10 @@ class Layout:
     LENGTH: ClassVar[int]
 
     @classmethod
-    def declared(cls) -> list[tuple[str, int, int, Kind]]:
+    @cache
+    def declared(cls) -> tuple[tuple[str, int, int, Kind], ...]:
         """(name, offset, length, kind) of every field, in the card's order."""
-        declared = fields(cast("Any", cls))
-        return [(f.name, *_placed(f)) for f in declared]
+        return tuple((f.name, *_placed(f)) for f in fields(cast("Any", cls)))
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
