@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -26,8 +27,10 @@ from tongka.system import System
 
 SLASHES = re.compile("/+")
 
+log = structlog.get_logger()
 
-def build_app(system: System) -> Starlette:
+
+def build_app(system: System) -> ASGIApp:
     """The application over an open system; partner endpoints read their bodies themselves."""
 
     @asynccontextmanager
@@ -40,7 +43,25 @@ def build_app(system: System) -> Starlette:
             with suppress(asyncio.CancelledError):
                 await fresh
 
-    return Starlette(routes=_routes(system), lifespan=lifespan, middleware=[Middleware(AsPrinted)])
+    return Unbroken(Starlette(routes=_routes(system), lifespan=lifespan, middleware=[Middleware(AsPrinted)]))
+
+
+class Unbroken:
+    """An error of ours has been answered 500 by Starlette, which raises it again; its connection goes on all the same.
+
+    Otherwise the server hangs up, and the client's next request, which may be somebody else's, is lost with it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("request failed", path=scope["path"])
 
 
 class AsPrinted:

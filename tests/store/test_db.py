@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from tongka import settings
-from tongka.errors import Busy, Failed, LedgerRefused, Misconfigured, Unknown
+from tongka.errors import Busy, Failed, LedgerRefused, Malformed, Misconfigured, Unknown
 from tongka.store import db
 from tongka.store.db import durability, open_database, open_url
 
@@ -206,3 +206,8 @@ async def test_an_embedded_server_is_let_go_if_it_cannot_be_used(folder, process
     with pytest.raises(Misconfigured):
         await open_database(settings.Database(data_dir=str(folder)))
     assert processes_of(folder) == []
+
+
+async def test_a_text_that_cannot_be_stored_is_malformed(database):
+    with pytest.raises(Malformed, match="U\\+0000"):
+        await database.read_value("SELECT $1::text", "a\0b")

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from tongka import settings
-from tongka.errors import Busy, Failed, Misconfigured, TongkaError, Unknown
+from tongka.errors import Busy, Failed, Malformed, Misconfigured, TongkaError, Unknown
 from tongka.ledger import refusal
 from tongka.store.company import Arguments, Company
 from tongka.store.embedded import EmbeddedPostgres
 
 OLDEST_POSTGRES = 15
 ATTEMPTS = 3
+PAUSE_S = 0.05
+"""Before the second attempt, twice that before the third: whoever won a deadlock must come to his locks first."""
 CONNECT_TIMEOUT_S = 10
 GRACE_S = 10
 """How long the client waits beyond the server's own statement timeout, for networks that swallow connections."""
@@ -195,7 +197,9 @@ class Database:
             await asyncio.to_thread(self.server.close)
 
     async def _run(self, statement: Callable[[Leased], Awaitable[Any]], *, repeatable: bool) -> Any:
-        for remaining in reversed(range(ATTEMPTS)):
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(attempt * PAUSE_S)
             connection = await self._lease()
             try:
                 return await statement(connection)
@@ -203,7 +207,7 @@ class Database:
                 raise _cut_off(error, sent=not repeatable) from error
             except Exception as error:
                 again = isinstance(error, ROLLED_BACK) or (repeatable and _broke(error, connection))
-                if again and remaining:
+                if again and attempt + 1 < ATTEMPTS:
                     continue
                 meaning = _meaning(error, connection, sent=not repeatable)
                 if meaning is None:
@@ -232,6 +236,8 @@ def _meaning(error: BaseException, connection: Leased, *, sent: bool) -> TongkaE
         return Failed(f"the database gave the statement up: {error}")
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return refusal(error.constraint_name)
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError):  # where whoever took it in did not look
+        return Malformed("message", "a text in it holds the character U+0000")
     return _cut_off(error, sent=sent) if _broke(error, connection) else None
 
 
