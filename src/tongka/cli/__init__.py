@@ -1,6 +1,8 @@
 """The command line. Each room of the platform has its own file; they are loaded when they are called."""
 
+import signal
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import typer
@@ -33,6 +35,15 @@ GROUPS: dict[str, str] = {
 """Name → one line of help. A name's commands are `app` of the module that `module_of` names."""
 
 
+UNTIL_ENDED = frozenset({"sandbox", "serve", "worker"})
+"""They end cleanly on SIGTERM, from the first moment on: a supervisor may change its mind while they still load."""
+
+
+def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+    """There is nothing to close yet. `tongka.serving.run_until_ended` takes the signal over."""
+    raise SystemExit(0)
+
+
 def module_of(name: str) -> str:
     return f"tongka.cli.{name.replace('-', '_')}"
 
@@ -46,6 +57,8 @@ class _Lazy(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the base class asks for it
         if cmd_name not in GROUPS:
             return None
+        if cmd_name in UNTIL_ENDED:
+            signal.signal(signal.SIGTERM, _end_before_it_began)
         command = get_command(import_module(module_of(cmd_name)).app)
         command.name, command.help = cmd_name, command.help or GROUPS[cmd_name]
         command.short_help = GROUPS[cmd_name]

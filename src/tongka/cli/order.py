@@ -18,11 +18,12 @@ from tongka.cli.common import (
     run,
     secret_of,
     stamp_at,
+    system_of,
 )
 from tongka.days import ZONE
 from tongka.errors import TongkaError
 from tongka.journeys import decide as journey
-from tongka.journeys import operators
+from tongka.journeys import operators, supply
 from tongka.journeys import refund as refunds
 from tongka.journeys.refusals import OrderNotFound
 from tongka.money import format_yuan
@@ -186,6 +187,24 @@ def refund(
     order = run(work())
     amount = format_yuan(order.amount_fen)
     console.print(f"order {order_no} is {_state(order.state)}: {amount} under {order.refund_no}", highlight=False)
+
+
+@app.command()
+def payer(
+    order_no: OrderArgument,
+    operator: OperatorOption,
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Show the account that paid for a OneCard trade, or that it is paid out to. Looking at it is audited."""
+    passphrase = secret_of(passphrase_file, PROMPT)
+
+    async def work() -> str:
+        async with system_of(config) as system:
+            await _acting(system.database, operator, passphrase, f"look at the payer of {order_no}", config)
+            return await supply.payer_of(system, order_no)
+
+    console.print(run(work()), highlight=False, markup=False)
 
 
 async def _acting(database: Database, operator: str, passphrase: str, what: str, config: Any) -> Stamp:

@@ -9,6 +9,7 @@ from tongka.cli.common import ERROR, complain, console
 from tongka.errors import TongkaError
 from tongka.sandbox.running import Running, running_city
 from tongka.serving import bind, forever, run_until_ended
+from tongka.settings import Log
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -18,11 +19,13 @@ def sandbox(
     folder: Annotated[Path, typer.Option("--dir", help="The city's folder; made if it is not there.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
+    *,
+    apdus: Annotated[bool, typer.Option("--apdus", help="Log what cards are to run and what they answer.")] = False,
 ) -> None:
     """Run a whole city on one machine: every interface, worker and simulator. Its keys are worthless."""
 
     async def work() -> None:
-        async with running_city(folder, bind(host, port)) as running:
+        async with running_city(folder, bind(host, port), Log(level="debug" if apdus else "info")) as running:
             _tell(running)
             await forever()
 

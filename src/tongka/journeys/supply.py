@@ -12,12 +12,13 @@ from tongka.errors import LedgerRefused, Refused, RepeatedWithOtherContents
 from tongka.journeys import counter, looks, topup
 from tongka.journeys.call import Call
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.refusals import NeedsCardManagement, WrongCard
+from tongka.journeys.refusals import NeedsCardManagement, OrderNotFound, WrongCard
 from tongka.journeys.topup import Funding, pinned_init
 from tongka.ledger import SHORT
 from tongka.orders import CHARGEABLE, OPEN, Kind
 from tongka.store import orders
 from tongka.store.orders import Order
+from tongka.system import System
 
 UNPAID_METHOD = "06"
 """Of a trade whose payment is not named yet."""
@@ -164,3 +165,28 @@ async def _authorise(call: Call, card: KnownCard, order: Order, load: Load, othe
         if error.reason != SHORT:
             raise
         raise load.short(f"there are not {load.funding.amount_fen} fen to draw") from error
+
+
+# --- who pays ---------------------------------------------------------------------------------------------------------
+
+
+async def sealed_payer(system: System, order_no: str, account: str) -> bytes:
+    """A payer's account as it is kept with the order: only the platform's keys open it, and only for this order."""
+    return await system.hsm.seal(account.encode(), _payer_context(order_no))
+
+
+async def payer_of(system: System, order_no: str) -> str:
+    """The account that paid for a trade, or that it is paid out to.
+
+    Raises:
+        OrderNotFound: no such order, or none is known of it.
+
+    """
+    order = await orders.by_number(system.database, order_no)
+    if order is None or order.customer is None or order.kind not in {Kind.TOPUP, Kind.UNLOAD}:
+        raise OrderNotFound(f"there is no order {order_no} with a payer's account")
+    return (await system.hsm.unseal(order.customer, _payer_context(order_no))).decode()
+
+
+def _payer_context(order_no: str) -> bytes:
+    return f"payer of {order_no}".encode()

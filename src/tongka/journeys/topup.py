@@ -72,6 +72,7 @@ class Funding:
         kind: a top-up, or an unload, which draws nothing and pays out to the same place.
         account: a guarded account of stored value; 0: what the payment method fills.
         note: whatever the audit is to keep of who asked for it.
+        payer: sealed personal data of who pays, or is paid.
 
     """
 
@@ -81,6 +82,7 @@ class Funding:
     account: int = 0
     kind: Kind = Kind.TOPUP
     note: str = ""
+    payer: bytes | None = None
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -90,6 +92,7 @@ class Funding:
             "payment_order": self.payment_order,
             "funded_from": self.account,
             "paid": True,
+            "customer": self.payer,
         }
 
     def parts(self, order: Order) -> dict[str, Any]:

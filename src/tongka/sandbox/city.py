@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from tongka import settings
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
@@ -75,8 +77,10 @@ class City:
 
 
 @asynccontextmanager
-async def open_city(folder: Path, host: str, port: int, clock: Callable[[], datetime]) -> AsyncIterator[City]:
-    """Make or finish the city of a folder, and open it.
+async def open_city(
+    folder: Path, host: str, port: int, clock: Callable[[], datetime], log: settings.Log | None = None
+) -> AsyncIterator[City]:
+    """Make or finish the city of a folder, and open it; `log`: another one than the settings'.
 
     Raises:
         Misconfigured: the folder holds something else, or what another version of the software made.
@@ -87,7 +91,7 @@ async def open_city(folder: Path, host: str, port: int, clock: Callable[[], date
         wanted, partner_key, seed, images = _files(folder, host, port)
         await _rows(wanted, partner_key, images, clock())
         riding = Riding(_once(folder / "app.key", riding_city.new_app_key), riding_city.users(seed))
-    async with open_system(wanted, clock) as system:
+    async with open_system(msgspec.structs.replace(wanted, log=log or wanted.log), clock) as system:
         write_whole(folder / GATEWAY_PUB, await riding_city.gateway_key_pem(system))
         await linkage_city.furnish(system, seed, images)
         await riding_city.furnish(system, riding)

@@ -14,6 +14,7 @@ from tongka.errors import Misconfigured
 from tongka.sandbox.city import City, open_city
 from tongka.sandbox.discovery import publish
 from tongka.serving import serving, url_of
+from tongka.settings import Log
 from tongka.shell import now
 from tongka.web import build_app
 
@@ -31,10 +32,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running_city(folder: Path, listening: socket.socket) -> AsyncIterator[Running]:
+async def running_city(folder: Path, listening: socket.socket, log: Log | None = None) -> AsyncIterator[Running]:
     """Make or reopen the city of a folder and serve it on a socket."""
     host, port = listening.getsockname()[:2]
-    async with _alone(folder), open_city(folder, host, port, now) as city:
+    async with _alone(folder), open_city(folder, host, port, now, log) as city:
         base_url = url_of(listening)
         async with serving(build_app(city.system), listening, city.system.settings.web), _worker(city):
             yield Running(city, base_url, await publish(city, base_url))

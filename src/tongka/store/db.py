@@ -268,10 +268,21 @@ async def open_database(wanted: settings.Database) -> Database:
         return await open_url(wanted.url, wanted)
     server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
     try:
-        await asyncio.to_thread(server.start)
+        await _start(server)
         return await open_url(server.url, wanted, server)
     except BaseException:
         await asyncio.to_thread(server.close)
+        raise
+
+
+async def _start(server: EmbeddedPostgres) -> None:
+    """Start it; who is cancelled meanwhile waits for it, since a thread goes on, and would start what was closed."""
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting})
+        starting.exception()  # read here, or asyncio would complain that nobody did
         raise
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from raw_onecard import CHANNEL, PASSWORD, UNLOAD, paid
 from tongka.card.commands import CommandKind
-from tongka.journeys import refund, sweep
+from tongka.journeys import refund, supply, sweep
+from tongka.journeys.refusals import OrderNotFound
 from tongka.ledger import Account
 from tongka.partners.huzhou import messages as huzhou
 from tongka.partners.huzhou.client import Order, Outcome, TopUpInterrupted
@@ -232,6 +233,27 @@ async def test_another_domains_unopened_trade_is_unknown(onecard):
     order = await orders.by_number(world.database, trade_id)
     await world.database.execute("UPDATE orders SET institution = 'linkage/99' WHERE order_no = $1", order.order_no)
     assert (await onecard.desk.authorise(card, card.init(1_000), trade_id))["ErrorCode"] == "3001"
+
+
+# --- who pays ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_payers_account_is_kept_sealed_with_the_order(onecard):
+    world, account = onecard.world, "ali-2088000123456789"
+    card = await onecard.card()
+    init = card.init(1_000)
+    trade_id = (await onecard.desk.verify(card, init))["TradeID"]
+    with pytest.raises(OrderNotFound):
+        await supply.payer_of(world.system, trade_id)
+    await onecard.desk.authorise(card, init, trade_id, AccountNo=account)
+    rows = [
+        str(row[0])
+        for table in ("orders", "audit", "reply")
+        for row in await world.database.fetch(f"SELECT t::text FROM {table} t")
+    ]
+    assert len(rows) > 2
+    assert not [row for row in rows if account in row or account.encode().hex() in row]
+    assert await supply.payer_of(world.system, trade_id) == account
 
 
 # --- races ------------------------------------------------------------------------------------------------------------

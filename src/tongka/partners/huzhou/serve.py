@@ -25,7 +25,7 @@ from tongka.errors import (
 )
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import MAC_FAILURES_COUNT
-from tongka.partners.huzhou import codec
+from tongka.partners.huzhou import apdus, codec
 from tongka.partners.huzhou.answers import answer_of, refusal_of
 from tongka.partners.huzhou.codec import ParsedRequest, PartnerKey, SignMode
 from tongka.partners.huzhou.fields import MAX_BODY_BYTES
@@ -122,6 +122,7 @@ class CardFrontServer:
         _require_fresh(parsed, now, self._system.settings.city.replay_window_s)
         self._require_parties(parsed)
         operation = operation_for(name, parsed.data) or OPERATIONS[name]
+        apdus.tell_ran(operation.name, parsed.data)
         call = Call(
             system=self._system,
             actor=parsed.envelope.institution,
@@ -143,6 +144,7 @@ class CardFrontServer:
     async def _seal(self, operation: Operation, outcome: Outcome | TongkaError, mode: SignMode) -> bytes:
         if isinstance(outcome, TongkaError):
             return await self._seal_error(outcome, mode)
+        apdus.tell_to_run(operation.name, outcome.commands)
         result, text, data = answer_of(operation, outcome)
         return await self._sign(codec.answer_text(result, text, data), mode)
 

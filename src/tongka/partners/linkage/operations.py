@@ -38,7 +38,8 @@ async def _verify(call: Call, message: m.Verify) -> bytes:
 
 async def _authorise(call: Call, message: m.Authorise) -> bytes:
     method = PAYMENT_METHODS[message.payment_type]
-    load = _load(message, message.card_no, message.asn, method, payment_order=message.payment_id)
+    payer = await supply.sealed_payer(call.system, message.trade_id, message.payer)
+    load = _load(message, message.card_no, message.asn, method, payment_order=message.payment_id, payer=payer)
     return await supply.load_trade(call, message.trade_id, load)
 
 
