@@ -17,22 +17,40 @@ from tongka import settings
 from tongka.days import ZONE
 from tongka.errors import Failed, Unknown
 from tongka.ledger import Account, Posting
+from tongka.orders import Kind, State
 from tongka.store.db import open_database
 from tongka.store.embedded import SERVER_OPTIONS
 from tongka.store.ledger import post
 from tongka.store.ledger_checks import LEDGER_CHECKS, check
 from tongka.store.migrate import upgrade
+from tongka.store.orders import Order, create
 
 CYCLES = int(os.environ.get("TONGKA_TEST_CRASHES", "150"))
-WRITERS = 4
+WRITERS = 6
+"""Half of them post transfers, alone; the other half create orders, in company."""
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 
 
-class Writer:
-    """Posts one transfer after the other, each under its own order number, and keeps what it was told of each."""
+async def post_alone(database, order_no):
+    posting = Posting(Account.BANK, Account.ORDERS_IN_HAND, 100, "create", order_no=order_no)
+    await post(database, [posting], NOON, NOON.date())
 
-    def __init__(self, database, name):
-        self.database, self.name = database, name
+
+async def create_in_company(database, order_no):
+    order = Order(
+        card_no="1" * 19, order_no=order_no, kind=Kind.TOPUP, state=State.INITIAL, institution="90000001",
+        payment_order=order_no, payment_method="02", order_type="40", channel="10", amount_fen=100, paid=True,
+        created_at=NOON, moved_at=NOON, settlement_date=NOON.date(),
+    )  # fmt: skip
+    await create(database, order, "writer")
+
+
+class Writer:
+    """Writes one transfer after the other, each under its own order number, and keeps what it was told of each."""
+
+    def __init__(self, database, number):
+        self.database, self.name = database, f"writer{number}"
+        self.write = create_in_company if number % 2 else post_alone
         self.told = {}
 
     async def run(self, stop):
@@ -43,9 +61,8 @@ class Writer:
                 await asyncio.sleep(0.005)
 
     async def attempt(self, order_no):
-        posting = Posting(Account.BANK, Account.ORDERS_IN_HAND, 100, "create", order_no=order_no)
         try:
-            await post(self.database, [posting], NOON, NOON.date())
+            await self.write(self.database, order_no)
         except Unknown:
             return "unknown"
         except Failed:
@@ -77,7 +94,7 @@ async def campaign(database, folder, processes_of, cycles):
     dice = random.Random(20250602)
     await upgrade(database)
     await database.execute("CHECKPOINT")
-    writers = [Writer(database, name) for name in range(WRITERS)]
+    writers = [Writer(database, number) for number in range(WRITERS)]
     stop = asyncio.Event()
     tasks = [asyncio.create_task(writer.run(stop)) for writer in writers]
     kills = 0
