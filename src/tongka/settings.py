@@ -157,9 +157,7 @@ class Merchant(_Section, frozen=True):
     seller_login_name: Annotated[str, Meta(description="account that is paid; empty: the application's own")] = ""
     city_code: Annotated[str, Meta(description="goes along with each trade, e.g. 330500")] = ""
     city_name: Annotated[str, Meta(description="as riders are told it, e.g. 湖州")] = ""
-    report_channel: Annotated[
-        str, Meta(description="channel under which riders are told of rides, as agreed; empty: they are not")
-    ] = ""
+    report_channel: Annotated[str, Meta(description="agreed channel of reports to riders; empty: there are none")] = ""
     partner_name: Annotated[str, Meta(description="our name, as riders are told it")] = ""
     partner_id: Annotated[str, Meta(description="our partner number; empty: the application's")] = ""
     patience_s: Annotated[
@@ -178,6 +176,13 @@ class Rides(_Section, frozen=True):
     retry_after_s: Annotated[
         Seconds, Meta(description="after which a merchant is told to try again a trade that could not be charged")
     ] = 3600
+    calls_per_s: Annotated[
+        int, Meta(description="most calls of an application in a second, for each web process", ge=1, le=10**6)
+    ] = 1000
+    certificate_file: Annotated[
+        str,
+        Meta(description="PEM chain of the gateway's key, its certificate first, then the root; empty: no such mode"),
+    ] = ""
     timestamp_window_s: Annotated[
         int, Meta(description="how far the gateway's timestamp may be off; 0: it is not looked at", ge=0, le=86400)
     ] = 600

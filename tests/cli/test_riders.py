@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typer.testing import CliRunner
 
 from tongka.cli import application, merchant, rider
+from tongka.sandbox import certificates
 from tongka.sandbox.city import open_city
 from tongka.sandbox.riding_city import APP_ID, CARD_TYPE, PREPAID_CARD_TYPE
 from tongka.shell import now
@@ -114,3 +115,22 @@ def test_a_prepaid_card_is_issued_supplied_and_given_back(run):
     run(merchant, "card", "revoke", *card, code=2)
     (listed,) = json.loads(run(merchant, "card", "list", "--user", user, "--json"))
     assert (listed["state"], listed["balance_fen"], listed["told"]) == ("revoking", 500, False)
+
+
+def test_an_application_is_kept_with_its_certificate_methods_and_rate(run, city, tmp_path):
+    pem = private_pem(rsa.generate_private_key(65537, 2048)).decode()
+    certificate = written(tmp_path / "app.crt", certificates.application_certificate(pem).encode())
+    usual = ("save", "2021009900000001", "--seller", "s")
+    run(application, *usual, "--certificate", certificate, "--method", "alipay.commerce.data.send", "--calls-per-s", 5)
+    kept = {one["app_id"]: one for one in json.loads(run(application, "list", "--json"))}["2021009900000001"]
+    assert (kept["methods"], kept["calls_per_s"], len(kept["cert_sn"])) == ("alipay.commerce.data.send", 5, 32)
+    run(application, *usual)
+    kept = {one["app_id"]: one for one in json.loads(run(application, "list", "--json"))}["2021009900000001"]
+    assert (kept["methods"], kept["calls_per_s"], kept["cert_sn"]) == ("every one", None, "")
+    nothing = written(tmp_path / "nothing.crt", b"nothing")
+    for wrong in (
+        ("--certificate", nothing),
+        ("--method", "a.b"),
+        ("--certificate", certificate, "--key", certificate),
+    ):
+        run(application, *usual, *wrong, code=2)

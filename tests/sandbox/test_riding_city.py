@@ -109,6 +109,8 @@ async def refused(city, issue, user):
         ({"user_id": user}, 400),
         ({"user_id": 5, "format": "alipay"}, 400),
         ({"user_id": user, "format": "alipay", "card_no": ""}, 400),
+        ({"user_id": user[:-1] + "\0", "format": "alipay"}, 400),
+        ({"user_id": user, "format": "alipay", "card_no": "a\0b"}, 400),
         ([], 400),
         (b"null", 400),
         (b"{", 400),

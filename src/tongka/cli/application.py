@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, system_of
 from tongka.errors import Malformed, UnknownParty
+from tongka.partners.alipay.certificates import public_key_of, read_certificate, serial
+from tongka.partners.alipay.operations import METHODS
 from tongka.partners.alipay.serve import ENDPOINT
 from tongka.store import merchants, riders
 from tongka.store.merchants import MerchantApp
@@ -37,26 +39,34 @@ class Row:
     seller: str
     contracted: bool
     active: bool
+    cert_sn: str
+    methods: str
+    calls_per_s: int | None
 
 
 @app.command()
 def save(  # noqa: PLR0917 - arguments and options of a command
     app_id: AppArgument,
-    key: Annotated[Path, typer.Option(help="PEM file with the application's RSA public key.")],
     seller: Annotated[str, typer.Option(help="seller_login_name that is paid when a trade names none.")],
+    key: Annotated[Path | None, typer.Option(help="PEM file with the application's RSA public key.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Its certificate instead, PEM: certificate mode.")] = None,
     name: Annotated[str, typer.Option(help="For people.")] = "",
     card_type: Annotated[list[str] | None, typer.Option(help="Type of cards that it issues; repeatable.")] = None,
     prepaid: Annotated[bool, typer.Option(help="Its card types are prepaid: rides never make debts.")] = False,
     contracted: Annotated[bool, typer.Option(help="It has a contract; otherwise every method is refused.")] = True,
     active: Annotated[bool, typer.Option(help="It is let in.")] = True,
+    method: Annotated[list[str] | None, typer.Option(help="It may call this one only; repeatable.")] = None,
+    calls_per_s: Annotated[int | None, typer.Option(min=1, help="Its calls in a second, where not as set.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Add an application, or change it; done twice it is the same."""
+    """Add an application, or change it; done twice it is the same. Without a key its requests cannot be verified."""
 
     async def work() -> None:
-        der = public_key(key)
+        der, cert_sn = key_of(key, certificate)
+        known_methods(method)
         async with database_of(config) as database:
-            await merchants.add(database, MerchantApp(app_id, name, der, seller, contracted, active))
+            told = MerchantApp(app_id, name, der, seller, contracted, active, method or None, calls_per_s, cert_sn)
+            await merchants.add(database, told)
             for kind in card_type or ():
                 await riders.add_card_type(database, CardType(kind, name, app_id, prepaid))
 
@@ -72,8 +82,13 @@ def list_applications(config: ConfigOption = None, *, as_json: JsonOption = Fals
         async with database_of(config) as database:
             return await merchants.every(database)
 
-    found = [Row(one.app_id, one.name, one.seller, one.contracted, one.active) for one in run(work())]
+    found = [_row(one) for one in run(work())]
     print_rows([vars(one) for one in found], as_json=as_json)
+
+
+def _row(one: MerchantApp) -> Row:
+    methods = "every one" if one.methods is None else " ".join(one.methods)
+    return Row(one.app_id, one.name, one.seller, one.contracted, one.active, one.cert_sn, methods, one.calls_per_s)
 
 
 @app.command()
@@ -108,6 +123,34 @@ def check_key(
             return f"this is neither the key of application {app_id} on our books nor the gateway's"
 
     console.print(run(work()), highlight=False)
+
+
+def known_methods(names: list[str] | None) -> None:
+    """Refuse a method that the gateway does not have."""
+    for name in names or ():
+        if name not in METHODS:
+            raise Malformed("--method", f"{name} is not one of {', '.join(METHODS)}")
+
+
+def key_of(key: Path | None, certificate: Path | None) -> tuple[bytes, str]:
+    """The application's key in DER, and its certificate's serial; empty where there is none.
+
+    Raises:
+        Malformed: both are given, or a file holds another thing.
+
+    """
+    if certificate is None:
+        return (public_key(key) if key else b""), ""
+    if key is not None:
+        raise Malformed("--certificate", "holds the key itself; leave --key out")
+    try:
+        held = read_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Malformed("--certificate", f"{certificate} is not a PEM certificate: {error}") from error
+    der = public_key_of(held)
+    if der is None:
+        raise Malformed("--certificate", f"{certificate} is not of an RSA key")
+    return der, serial(held)
 
 
 def public_key(path: Path, *, private_too: bool = False) -> bytes:

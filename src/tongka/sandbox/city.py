@@ -8,6 +8,7 @@ The folder holds::
     partner.key     the integrator's SM2 private key, in hex
     app.key         the merchant's RSA private key at the open gateway, PEM
     gateway.pub     the RSA key that the gateway's answers verify with, PEM
+    gateway.crt     its certificate and the root's, PEM; app.crt the merchant's own
     pages.key       the secret that opens riders' pages, in hex
     tongka.toml     settings with which every `tongka` command works on this city
     postgres/       the database
@@ -27,6 +28,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tongka import settings
 from tongka.card.profiles import PROFILES
@@ -34,7 +36,7 @@ from tongka.crypto import sm2
 from tongka.days import business_date
 from tongka.keys.keyfile import read_keyfile, write_keyfile
 from tongka.keys.keyring import ENDPOINTS, GATEWAYS, KeyRing
-from tongka.sandbox import linkage_city, merchant_city, plan, riding_city, wallet_city
+from tongka.sandbox import certificates, linkage_city, merchant_city, plan, riding_city, wallet_city
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
@@ -54,7 +56,7 @@ SWEEP_S = 5
 PATIENCE_S = 10
 """Nobody wants to wait for gates that no one drives."""
 
-GATEWAY_PUB = "gateway.pub"
+GATEWAY_PUB, GATEWAY_CRT = "gateway.pub", "gateway.crt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ async def open_city(
     with _alone(folder):
         wanted, partner_key, seed, images = _files(folder, host, port)
         await _rows(wanted, partner_key, images, clock())
-        riding = Riding(_once(folder / "app.key", riding_city.new_app_key), riding_city.users(seed))
+        riding = _riding(folder, seed)
     async with open_system(msgspec.structs.replace(wanted, log=log or wanted.log), clock) as system:
         write_whole(folder / GATEWAY_PUB, await riding_city.gateway_key_pem(system))
         await linkage_city.furnish(system, seed, images)
@@ -115,10 +117,24 @@ def _files(folder: Path, host: str, port: int) -> tuple[Settings, sm2.PrivateKey
         bytes.fromhex(_once(folder / "partner.key", lambda: sm2.generate().secret_bytes().hex().upper()))
     )
     ring = _ring(folder / "keys.json", passphrase.encode())
+    _chain(folder / GATEWAY_CRT, ring.rsa[riding_city.GATEWAY_KEY].public_key())
     images = plan.mint(seed, ring.master_keys)
     wanted = city_settings(folder, host, port)
     write_whole(folder / "tongka.toml", _toml(wanted))
     return wanted, partner_key, seed, tuple(images)
+
+
+def _riding(folder: Path, seed: bytes) -> Riding:
+    app_key = _once(folder / "app.key", riding_city.new_app_key)
+    app_certificate = _once(folder / "app.crt", lambda: certificates.application_certificate(app_key))
+    chain = (folder / GATEWAY_CRT).read_text(encoding="ascii")
+    return Riding(app_key, app_certificate, chain, riding_city.users(seed))
+
+
+def _chain(path: Path, gateway_key: RSAPublicKey) -> None:
+    """Certificates of the gateway's key; new ones where the key is new."""
+    if not path.exists() or not certificates.is_of(path.read_text(encoding="ascii"), gateway_key):
+        write_whole(path, certificates.gateway_chain(gateway_key))
 
 
 async def _rows(wanted: Settings, partner_key: sm2.PrivateKey, images: tuple[CardImage, ...], now: datetime) -> None:
@@ -142,7 +158,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
         city=settings.City(sweep_s=SWEEP_S),
         payments=settings.Payments(institution="simulator", ask_again_s=SWEEP_S),
-        rides=settings.Rides(timestamp_window_s=0),
+        rides=settings.Rides(timestamp_window_s=0, calls_per_s=100_000, certificate_file=str(folder / GATEWAY_CRT)),
         merchant=settings.Merchant(
             gateway=f"http://{f'[{host}]' if ':' in host else host}:{port}{riding_city.GATEWAY_PATH}",
             app_id=riding_city.APP_ID,
@@ -189,6 +205,8 @@ ask_again_s = {wanted.payments.ask_again_s}
 
 [rides]
 timestamp_window_s = {wanted.rides.timestamp_window_s}
+calls_per_s = {wanted.rides.calls_per_s}
+certificate_file = {_quoted(wanted.rides.certificate_file)}
 
 [merchant]
 gateway = {_quoted(wanted.merchant.gateway)}

@@ -1,20 +1,19 @@
 """A rider's phone, simulated: POST /sandbox/ride-codes answers a fresh ride code."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from tongka.code.layout import Format
-from tongka.errors import Malformed, Refused
+from tongka.errors import Refused
 from tongka.journeys import ride_code
-from tongka.sandbox.controls import small_body
+from tongka.sandbox.controls import BODY_MAX, small_body
 from tongka.system import System
-from tongka.wire import Message, read
+from tongka.wire import Message, ObjectReader, read
 
 
 class Wanted(Message):
@@ -31,15 +30,13 @@ def read_wanted(body: bytes) -> Wanted:
     """What is asked for.
 
     Raises:
-        Malformed: names the member.
+        Malformed: not the JSON of `Wanted`; names the member.
 
     """
-    try:
-        value = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError as wrong:
-        raise Malformed("body", "a JSON object is expected") from wrong
-    return read(Wanted, value)
+    return read(Wanted, _reader.read(body, "body"))
 
+
+_reader = ObjectReader(max_bytes=BODY_MAX, max_depth=4)
 
 STATUS: Final[Mapping[type[Refused], int]] = {
     ride_code.RiderUnknown: 404,

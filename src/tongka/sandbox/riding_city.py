@@ -23,6 +23,8 @@ from tongka.code.layout import PLAIN_CARD_TYPE
 from tongka.journeys import ride_keys
 from tongka.keys.keyring import RSA_BITS, RSA_EXPONENT
 from tongka.ledger import Account
+from tongka.partners.alipay.certificates import read_certificate, serial
+from tongka.sandbox import certificates
 from tongka.store import merchants, riders
 from tongka.store.merchants import MerchantApp
 from tongka.store.riders import CardType
@@ -46,9 +48,13 @@ SERIAL_DIGITS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Riding:
-    """The merchant's private key, PKCS#1 in PEM, and riders with what they held when the city was made, in fen."""
+    """The merchant's private key, PKCS#1 in PEM, the certificates of both sides, and the riders with what they held
+    when the city was made, in fen.
+    """
 
     app_key: str = field(repr=False)
+    app_certificate: str
+    gateway_chain: str
     users: Mapping[str, int]
 
 
@@ -72,7 +78,8 @@ async def furnish(system: System, riding: Riding) -> None:
     database, now = system.database, system.clock()
     public = load_pem_private_key(riding.app_key.encode(), None).public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    await merchants.add(database, MerchantApp(APP_ID, "Huzhou transit", der, SELLER))
+    cert_sn = serial(read_certificate(riding.app_certificate.encode()))
+    await merchants.add(database, MerchantApp(APP_ID, "Huzhou transit", der, SELLER, cert_sn=cert_sn))
     for kind in (
         CardType(PLAIN_CARD_TYPE, "公交付款", "", prepaid=False),
         CardType(CARD_TYPE, "湖州公交卡", APP_ID, prepaid=False),
@@ -98,6 +105,7 @@ async def gateway_key_pem(system: System) -> str:
 async def sections(system: System, riding: Riding, base_url: str) -> dict[str, Any]:
     """`alipay` and `ride` of sandbox.json."""
     keys = await ride_keys.key_list(system, system.clock())
+    own, root = certificates.split(riding.gateway_chain)
     authority = keys.authorities[ride_keys.CA_INDEX].public_key
     return {
         "alipay": {
@@ -105,6 +113,9 @@ async def sections(system: System, riding: Riding, base_url: str) -> dict[str, A
             "app_id": APP_ID,
             "app_private_key": riding.app_key + "\n",
             "alipay_public_key": await gateway_key_pem(system),
+            "app_certificate": riding.app_certificate + "\n",
+            "alipay_certificate": own,
+            "alipay_root_certificate": root,
             "seller_login_name": SELLER,
             "card_type": CARD_TYPE,
             "users": [{"user_id": user, "balance_fen": fen} for user, fen in riding.users.items()],

@@ -1,6 +1,7 @@
 """Merchants' applications at the open gateway, and who may be paid by their trades."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 from tongka.store.db import Database
 
@@ -10,9 +11,12 @@ class MerchantApp:
     """One application.
 
     Attributes:
-        public_key: RSA, SubjectPublicKeyInfo in DER.
+        public_key: RSA, SubjectPublicKeyInfo in DER; empty: no request of it can be verified.
         seller: the login name that is paid when a trade names none.
         contracted: false: every method is refused (NO_RIGHT).
+        methods: those that it may call; None: every one.
+        calls_per_s: most calls in a second; None: as the settings say.
+        cert_sn: serial of its certificate, in certificate mode; may be empty.
 
     """
 
@@ -22,15 +26,19 @@ class MerchantApp:
     seller: str
     contracted: bool = True
     active: bool = True
+    methods: Sequence[str] | None = None
+    calls_per_s: int | None = None
+    cert_sn: str = ""
 
 
-_NAMES = "app_id, name, public_key, seller, contracted, active"
+_NAMES = "app_id, name, public_key, seller, contracted, active, methods, calls_per_s, cert_sn"
 
 _ADD = f"""
 WITH app AS (
-    INSERT INTO merchant_app ({_NAMES}) VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO merchant_app ({_NAMES}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (app_id) DO UPDATE SET name = excluded.name, public_key = excluded.public_key, seller = excluded.seller,
-        contracted = excluded.contracted, active = excluded.active
+        contracted = excluded.contracted, active = excluded.active, methods = excluded.methods,
+        calls_per_s = excluded.calls_per_s, cert_sn = excluded.cert_sn
 )
 INSERT INTO seller (app_id, login_name) VALUES ($1, $4) ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own constants
@@ -38,7 +46,7 @@ INSERT INTO seller (app_id, login_name) VALUES ($1, $4) ON CONFLICT DO NOTHING
 
 async def add(database: Database, app: MerchantApp) -> None:
     """Add an application, or change it; its seller may be paid from now on."""
-    await database.execute(_ADD, app.app_id, app.name, app.public_key, app.seller, app.contracted, app.active)
+    await database.execute(_ADD, *astuple(app))
 
 
 async def add_seller(database: Database, app_id: str, login_name: str) -> None:

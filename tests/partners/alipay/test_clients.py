@@ -13,17 +13,22 @@ import shutil
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tongka.days import ZONE
 from tongka.errors import Misconfigured
+from tongka.partners.alipay.certificates import read_certificate, serial
+from tongka.sandbox import certificates
 from tongka.serving import bind, serving
 from tongka.settings import Web
+from tongka.store import merchants
 from tongka.web import build_app
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -105,7 +110,7 @@ def today(gateway):
     return gateway
 
 
-async def run(command: list[str], gateway, url: str, calls: list) -> list[dict]:
+async def run(command: list[str], gateway, url: str, calls: list, **more) -> list[dict]:
     given = {
         "gateway": url,
         "app_id": APP,
@@ -114,6 +119,7 @@ async def run(command: list[str], gateway, url: str, calls: list) -> list[dict]:
         ).decode(),
         "alipay_public_key": gateway.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
         "calls": calls,
+        **more,
     }
     pipe = asyncio.subprocess.PIPE
     zone = os.environ | {"TZ": "Asia/Shanghai"}  # their timestamp is the machine's own time
@@ -220,6 +226,31 @@ async def test_an_unmodified_client_rides(today, client, port):
             assert expected[1](outcome["seen"][expected[0]]), (name, outcome)
     assert await gateway.balance(POOR) == (0, 600)
     await gateway.books()
+
+
+@pytest.mark.parametrize("client", [community, npm], ids=["community", "npm"])
+async def test_an_unmodified_client_in_certificate_mode(today, tmp_path, client):
+    chain = certificates.gateway_chain(today.public_key)
+    (tmp_path / "gateway.crt").write_text(chain)
+    rides = msgspec.structs.replace(today.system.settings.rides, certificate_file=str(tmp_path / "gateway.crt"))
+    settings = msgspec.structs.replace(today.system.settings, rides=rides)
+    today.system = replace(today.system, settings=settings)
+    pem = today.app_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    own = certificates.application_certificate(pem)
+    app = await merchants.find(today.database, APP)
+    await merchants.add(today.database, replace(app, cert_sn=serial(read_certificate(own.encode()))))
+    given = dict(zip(("gateway", "root"), certificates.split(chain), strict=True)) | {"app": own}
+    calls = [[OFFLINEPAY + "key.query", None], [OFFLINEPAY + "record.verify", {"record": "ab"}]]
+    command = await asyncio.to_thread(client)
+    async with served(today, 0) as url:
+        outcomes = await run(command, today, url, calls, certificates=given)
+        assert [outcome["code"] for outcome in outcomes] == ["10000", "40004"]
+        stranger = given | {"app": certificates.application_certificate(pem)}
+        [outcome] = await run(command, today, url, calls[:1], certificates=stranger)
+        assert outcome["sub_code"] == "isv.invalid-app-cert-sn"
+        elsewhere = given | {"root": certificates.split(certificates.gateway_chain(today.public_key))[1]}
+        [outcome] = await run(command, today, url, calls[:1], certificates=elsewhere)
+        assert outcome["sub_code"] == "isv.invalid-alipay-root-cert-sn"
 
 
 async def test_a_client_with_the_wrong_key_is_told_what_was_signed(today):

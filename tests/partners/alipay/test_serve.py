@@ -5,6 +5,7 @@ import base64
 import html
 import json
 import socket
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -87,6 +88,18 @@ WRONG = [
     ({"notify_url": "ftp://example.com"}, "40002", "isv.invalid-parameter"),
     *(({name: None}, "40001", f"isv.{sub}") for name, sub in (MISSING | {"version": "missing-version"}).items()),
 ]
+
+
+APART = {
+    "aop.invalid-auth-token",
+    "aop.invalid-app-auth-token",
+    "isv.missing-signature-config",
+    "isv.app-call-limited",
+    "isv.insufficient-isv-permissions",
+    "isv.invalid-app-cert-sn",
+    "isv.invalid-alipay-root-cert-sn",
+}
+"""Those with tests of their own; the last two run with clients in certificate mode."""
 
 
 async def test_wrong_common_parameters_are_told_under_the_methods_own_node(gateway):
@@ -208,9 +221,8 @@ async def test_what_nobody_foresaw_is_answered_signed(gateway, monkeypatch):
 
 
 def test_every_common_error_has_its_test():
-    told = {"isp.unknow-error", "isv.missing-method", "isv.invalid-method", "isv.invalid-charset"} | {
-        w[2] for w in WRONG
-    }
+    told = {"isp.unknow-error", "isv.missing-method", "isv.invalid-method", "isv.invalid-charset"} | APART
+    told |= {w[2] for w in WRONG}
     assert told == set(COMMON)
 
 
@@ -261,3 +273,64 @@ async def test_other_methods_and_large_bodies(address):
     size = codec.MAX_BODY_BYTES + 1
     head = f"POST /gateway.do HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode()
     assert (await request(address, head + b"x" * size)).startswith(b"HTTP/1.1 413")
+
+
+# --- tokens, rates, permissions ---------------------------------------------------------------------------------------
+
+
+async def registered(gateway, **changes):
+    """The merchant's application, as changed."""
+    app = await merchants.find(gateway.database, "2021000000000001")
+    await merchants.add(gateway.database, replace(app, **changes))
+
+
+@pytest.mark.parametrize(
+    ("token", "sub_code"),
+    [("app_auth_token", "aop.invalid-app-auth-token"), ("auth_token", "aop.invalid-auth-token")],
+)
+async def test_a_token_that_was_never_given_is_no_authorisation(gateway, token, sub_code):
+    node = await gateway.ask("key.query", **{token: "201509BB1234"})
+    assert (node["code"], node["sub_code"]) == ("20001", sub_code)
+
+
+async def test_an_application_calls_so_often_in_a_second_and_no_more(gateway):
+    await registered(gateway, calls_per_s=3)
+    nodes = [await gateway.ask("key.query") for _ in range(5)]
+    assert [node["code"] for node in nodes] == ["10000"] * 3 + ["40005"] * 2
+    assert nodes[-1]["sub_code"] == "isv.app-call-limited"
+    gateway.pass_time(seconds=1)
+    assert (await gateway.ask("key.query"))["code"] == "10000"
+
+
+async def test_calls_that_it_did_not_sign_are_not_an_applications(gateway):
+    await registered(gateway, calls_per_s=1)
+    for _ in range(3):
+        assert (await gateway.ask("key.query", sign="AAAA"))["sub_code"] == "isv.invalid-signature"
+    assert (await gateway.ask("key.query"))["code"] == "10000"
+
+
+async def test_an_application_calls_the_methods_that_are_open_to_it(gateway):
+    await registered(gateway, methods=[KEYS])
+    assert (await gateway.ask("key.query"))["code"] == "10000"
+    node = await gateway.ask("record.verify", {"record": "00"})
+    assert (node["code"], node["sub_code"]) == ("40006", "isv.insufficient-isv-permissions")
+
+
+async def test_an_application_without_a_key_cannot_be_verified(gateway):
+    await registered(gateway, public_key=b"")
+    node = await gateway.ask("key.query")
+    assert (node["code"], node["sub_code"]) == ("40003", "isv.missing-signature-config")
+
+
+@pytest.mark.parametrize("charset", ["utf_8", "gbk ", " utf-8", "utf-8\n", "utf-8\0", "x" * 9000, "gb18030"])
+async def test_a_charset_of_any_spelling_that_is_not_read(gateway, charset):
+    node = await gateway.post(gateway.common(KEYS, None, charset=charset), {}, node=KEYS_NODE)
+    assert (node["code"], node["sub_code"]) == ("40002", "isv.invalid-charset")
+
+
+@pytest.mark.parametrize(
+    ("name", "sub_code"), [("app_id", "isv.invalid-app-id"), ("notify_url", "isv.invalid-parameter")]
+)
+async def test_a_zero_character_in_a_parameter_is_refused(gateway, name, sub_code):
+    node = await gateway.ask("key.query", **{name: "2021\0"})
+    assert (node["code"], node["sub_code"]) == ("40002", sub_code)

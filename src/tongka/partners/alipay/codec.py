@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -38,7 +38,8 @@ ERROR_NODE: Final = "error_response"
 
 _METHOD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
 _PLAIN = re.compile(r"[A-Za-z0-9.]*")
-_CHARSET = re.compile(rb"(?:^|&)charset=([A-Za-z0-9-]{1,16})(?:&|$)")
+_CHARSET = re.compile(rb"(?:^|&)charset=([^&]*)")
+_WITHOUT_NUL: Final = {"app_id": "isv.invalid-app-id", "charset": "isv.invalid-charset"}
 
 
 # --- the request ------------------------------------------------------------------------------------------------------
@@ -56,6 +57,8 @@ def parameters(query: bytes, body: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in (query, body):
         for name, value in _pairs(part, charset):
+            if "\0" in name or ("\0" in value and name != "biz_content"):
+                raise CommonRefused(_WITHOUT_NUL.get(name, "isv.invalid-parameter"), "it holds the character U+0000")
             if found.setdefault(name, value) != value:
                 raise CommonRefused("isv.invalid-parameter", f"{name[:32]!r} is there twice")
     return found
@@ -89,7 +92,7 @@ def _pairs(part: bytes, charset: str) -> list[tuple[str, str]]:
 
 def _charset(query: bytes, body: bytes) -> str:
     named = _CHARSET.search(query) or _CHARSET.search(body)
-    name = named[1].decode().lower() if named else ""
+    name = unquote_plus(named[1].decode("latin-1")).lower() if named else ""
     if name not in CHARSETS:
         raise CommonRefused("isv.invalid-charset", "utf-8 and gbk are read")
     return CHARSETS[name]
@@ -171,6 +174,7 @@ def _without_cutting(string: re.Match[str]) -> str:
     return _CUTTING.sub(lambda found: _ESCAPES.get(found[0], found[0]), text)
 
 
-def answer(node: str, contents: bytes, signature: bytes) -> bytes:
-    """The whole answer: the node as signed, then its signature."""
-    return b'{"%s":%s,"sign":"%s"}' % (node.encode(), contents, base64.b64encode(signature))
+def answer(node: str, contents: bytes, signature: bytes, cert_sn: str = "") -> bytes:
+    """The whole answer: the node as signed, then its signature; in certificate mode what verifies it."""
+    tail = b',"alipay_cert_sn":"%s"}' % cert_sn.encode() if cert_sn else b"}"
+    return b'{"%s":%s,"sign":"%s"' % (node.encode(), contents, base64.b64encode(signature)) + tail

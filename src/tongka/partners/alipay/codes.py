@@ -17,9 +17,13 @@ class Row(NamedTuple):
 
 SUCCESS = Row("10000", "Success")
 UNAVAILABLE = Row("20000", "Service Currently Unavailable")
+TOKEN = Row("20001", "Insufficient Token Permissions")
 MISSING = Row("40001", "Missing Required Arguments")
 INVALID = Row("40002", "Invalid Arguments")
+UNCONFIGURED = Row("40003", "Insufficient Conditions")
 BUSINESS_FAILED = Row("40004", "Business Failed")
+LIMITED = Row("40005", "Call Limited")
+NO_PERMISSION = Row("40006", "Insufficient Permissions")
 
 
 class SubRow(NamedTuple):
@@ -31,6 +35,8 @@ class SubRow(NamedTuple):
 
 COMMON: Mapping[str, SubRow] = {
     "isp.unknow-error": SubRow(UNAVAILABLE, "服务暂不可用"),
+    "aop.invalid-auth-token": SubRow(TOKEN, "无效的访问令牌"),
+    "aop.invalid-app-auth-token": SubRow(TOKEN, "无效的应用授权令牌"),
     "isv.missing-method": SubRow(MISSING, "缺少方法名参数"),
     "isv.missing-signature": SubRow(MISSING, "缺少签名参数"),
     "isv.missing-app-id": SubRow(MISSING, "缺少appId参数"),
@@ -45,6 +51,11 @@ COMMON: Mapping[str, SubRow] = {
     "isv.invalid-app-id": SubRow(INVALID, "无效的appId参数"),
     "isv.invalid-timestamp": SubRow(INVALID, "非法的时间戳参数"),
     "isv.invalid-charset": SubRow(INVALID, "字符集错误"),
+    "isv.invalid-app-cert-sn": SubRow(INVALID, "无效的应用公钥证书序列号"),
+    "isv.invalid-alipay-root-cert-sn": SubRow(INVALID, "无效的根证书序列号"),
+    "isv.missing-signature-config": SubRow(UNCONFIGURED, "应用未配置对应签名算法的公钥或者证书"),
+    "isv.app-call-limited": SubRow(LIMITED, "应用调用次数超限"),
+    "isv.insufficient-isv-permissions": SubRow(NO_PERMISSION, "ISV权限不足"),
 }
 """Gateway errors that concern the common parameters. `unknow` is the gateway's own spelling."""
 

@@ -323,6 +323,8 @@ def read_query(items: Any) -> Query:
     for name, text in items:
         if name in values:
             raise Malformed(name[:40], "stands twice")
+        if "\0" in text:
+            raise Malformed(name[:40], "holds the character U+0000")
         values[name] = text
     try:
         return msgspec.convert(values, Query)
@@ -336,6 +338,8 @@ async def _form(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > FORM_MAX:
             raise Malformed("form", f"has at most {FORM_MAX} bytes")
+    if b"%00" in body or b"\0" in body:
+        raise Malformed("form", "holds the character U+0000")
     try:
         return dict(parse_qsl(body.decode("ascii"), strict_parsing=True))
     except ValueError as error:

@@ -1,7 +1,7 @@
 """The open gateway as served: /gateway.do, from parameters in any split to a signed node. HTTP is always 200.
 
 Checks run in this order: parameters, method, application, what is missing, form of the common parameters, signature,
-contract, then the method's own.
+tokens, rate, permission, contract, then the method's own.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,9 @@ from starlette.routing import BaseRoute, Route
 from tongka.errors import Failed, Malformed, Refused, TongkaError, Unknown
 from tongka.keys import RsaHash
 from tongka.partners.alipay import codec, messages
+from tongka.partners.alipay.certificates import read_chain
 from tongka.partners.alipay.codes import BUSINESS_FAILED, SUB_TEXTS, SUCCESS, CommonRefused, SubCode
+from tongka.partners.alipay.limits import CallLimits
 from tongka.partners.alipay.operations import METHODS, BusinessRefused, Call
 from tongka.store import merchants
 from tongka.store.merchants import MerchantApp
@@ -36,6 +38,9 @@ REQUIRED: Final = {
     "version": "isv.missing-version",
 }
 """Common parameters without which nothing is looked at, in this order."""
+
+TOKENS: Final = {"app_auth_token": "aop.invalid-app-auth-token", "auth_token": "aop.invalid-auth-token"}
+"""Authorisations of others, which this gateway gives to nobody."""
 
 VERSION: Final = "1.0"
 NOTIFY_URL_MAX: Final = 256
@@ -58,10 +63,12 @@ def routes(system: System) -> list[BaseRoute]:
 
 
 class GatewayServer:
-    """Serves one system; holds nothing between requests."""
+    """Serves one system; between requests it only counts them."""
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._limits = CallLimits()
+        self._chain = read_chain(system.settings.rides.certificate_file)
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         """Read at most the limit, answer signed."""
@@ -86,16 +93,21 @@ class GatewayServer:
             log.exception("gateway request failed", node=node)
             contents = refused(CommonRefused("isp.unknow-error"))
         text = codec.node_text(contents)
-        return codec.answer(node, text, await self._system.hsm.sign_rsa(ENDPOINT, kind, text))
+        cert_sn = self._chain.cert_sn if given.get("app_cert_sn") else ""
+        return codec.answer(node, text, await self._system.hsm.sign_rsa(ENDPOINT, kind, text), cert_sn)
 
     async def _success(self, given: dict[str, str]) -> dict[str, Any]:
         return {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given)}
 
     async def _run(self, given: dict[str, str]) -> dict[str, Any]:
         app = await self._open(given)
+        per_second = app.calls_per_s or self._system.settings.rides.calls_per_s
+        self._limits.count(app.app_id, per_second, self._system.clock())
         method = METHODS.get(given["method"])
         if method is None:
             raise CommonRefused("isv.invalid-method")
+        if app.methods is not None and given["method"] not in app.methods:
+            raise CommonRefused("isv.insufficient-isv-permissions", "the method is not open to this application")
         if not app.contracted:
             raise NoRight("the merchant has not signed for this service")
         content = messages.biz_content(given.get("biz_content", ""))
@@ -110,7 +122,13 @@ class GatewayServer:
         if app is None or not app.active:
             raise CommonRefused("isv.invalid-app-id")
         self._require_form(given)
+        self._require_certificates(given, app)
+        if not app.public_key:
+            raise CommonRefused("isv.missing-signature-config", "register the application's public key")
         codec.verify(given, rsa_key(app.public_key))
+        for name, sub_code in TOKENS.items():
+            if given.get(name):
+                raise CommonRefused(sub_code, "this gateway gave no such token")
         return app
 
     def _require_form(self, given: dict[str, str]) -> None:
@@ -121,6 +139,13 @@ class GatewayServer:
         if given.get("encrypt_type"):
             raise CommonRefused("isv.invalid-encrypt-type", "contents are not encrypted here")
         self._require_fresh(given["timestamp"])
+
+    def _require_certificates(self, given: dict[str, str], app: MerchantApp) -> None:
+        """Certificate mode: the serials that are named are those on our books."""
+        if given.get("app_cert_sn", app.cert_sn) not in {"", app.cert_sn}:
+            raise CommonRefused("isv.invalid-app-cert-sn", "it is not that of the certificate on our books")
+        if given.get("alipay_root_cert_sn", "") not in {"", self._chain.root_sn}:
+            raise CommonRefused("isv.invalid-alipay-root-cert-sn", "it is not that of this gateway's root")
 
     def _require_fresh(self, timestamp: str) -> None:
         try:

@@ -6,7 +6,13 @@ const given = JSON.parse(readFileSync(0, "utf8"));
 const sdk = new AlipaySdk({
   appId: given.app_id,
   privateKey: given.app_private_key,
-  alipayPublicKey: given.alipay_public_key,
+  ...(given.certificates
+    ? {
+        appCertContent: given.certificates.app,
+        alipayPublicCertContent: given.certificates.gateway,
+        alipayRootCertContent: given.certificates.root,
+      }
+    : { alipayPublicKey: given.alipay_public_key }),
   gateway: given.gateway,
   keyType: "PKCS1",
   signType: given.sign_type ?? "RSA2",

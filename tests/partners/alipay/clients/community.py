@@ -3,16 +3,24 @@
 import json
 import sys
 
-from alipay import AliPay
+from alipay import AliPay, DCAliPay
 
 given = json.load(sys.stdin)
-client = AliPay(
-    appid=given["app_id"],
-    app_notify_url=None,
-    app_private_key_string=given["app_private_key"],
-    alipay_public_key_string=given["alipay_public_key"],
-    sign_type=given.get("sign_type", "RSA2"),
-)
+common = {
+    "appid": given["app_id"],
+    "app_notify_url": None,
+    "app_private_key_string": given["app_private_key"],
+    "sign_type": given.get("sign_type", "RSA2"),
+}
+if certificates := given.get("certificates"):
+    client = DCAliPay(
+        app_public_key_cert_string=certificates["app"],
+        alipay_public_key_cert_string=certificates["gateway"],
+        alipay_root_cert_string=certificates["root"],
+        **common,
+    )
+else:
+    client = AliPay(alipay_public_key_string=given["alipay_public_key"], **common)
 client._gateway = given["gateway"]  # the only way to another gateway than the public one
 
 

@@ -253,3 +253,11 @@ async def test_in_production_only_a_ticket_opens_pages(system, issue_card):
 def test_without_a_ticket_key_there_are_no_pages(system):
     without = msgspec.structs.replace(system.settings, pages=Pages())
     assert pages.routes(System(**{n: getattr(system, n) for n in System.__slots__} | {"settings": without})) == []
+
+
+@pytest.mark.parametrize("name", ["cardType", "cardNo", "redirectUrl"])
+async def test_a_zero_character_is_refused_by_name(browser, name):
+    page = await browser.get(
+        pages.ENTRY, params={"action": "use", "cardType": CARD_TYPE, "user_id": USER} | {name: "\0"}
+    )
+    assert (page.status_code, name in page.text) == (400, True)
