@@ -176,9 +176,7 @@ class Rides(_Section, frozen=True):
     retry_after_s: Annotated[
         Seconds, Meta(description="after which a merchant is told to try again a trade that could not be charged")
     ] = 3600
-    calls_per_s: Annotated[
-        int, Meta(description="most calls of an application in a second, for each web process", ge=1, le=10**6)
-    ] = 1000
+    calls_per_s: Annotated[int, Meta(description="an application's calls a second, in each web process", ge=1)] = 1000
     certificate_file: Annotated[
         str,
         Meta(description="PEM chain of the gateway's key, its certificate first, then the root; empty: no such mode"),
