@@ -4,10 +4,10 @@ A notice is a row that is committed with what it tells of. A worker claims it fo
 ends it or sets its next time; a worker that dies leaves it to the next when the lease is over.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -20,11 +20,18 @@ ANSWER_MAX: Final = 64
 """Bytes of an answer that are looked at."""
 
 
-@asynccontextmanager
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Redirects are not followed: a notice goes where it was agreed, or nowhere."""
+Notice = TypeVar("Notice")
+
+
+async def deliver_all(due: Sequence[Notice], deliver: Callable[[httpx.AsyncClient, Notice], Awaitable[bool]]) -> int:
+    """Deliver what was claimed, all at once; answers how many were taken.
+
+    Redirects are not followed: a notice goes where it was agreed, or nowhere.
+    """
+    if not due:
+        return 0
     async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as http:
-        yield http
+        return sum(await asyncio.gather(*(deliver(http, notice) for notice in due)))
 
 
 def next_try(now: datetime, attempts: int) -> datetime | None:

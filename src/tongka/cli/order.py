@@ -1,9 +1,10 @@
 """`tongka order`: orders for people: lists, all there is about one, decisions of two people, an operator's refund."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
@@ -41,7 +42,7 @@ app = typer.Typer(no_args_is_help=True, help="Orders: listed, looked at, and dec
 OrderArgument = Annotated[str, typer.Argument(help="Order number.")]
 OperatorOption = Annotated[str, typer.Option(help="Who you are, see `tongka operator`; it stands in the audit trail.")]
 PassphraseOption = Annotated[str, typer.Option(help="File with your passphrase; left out: it is asked for.")]
-PROMPT = "Your passphrase"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,11 @@ def decide(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an order in state 9, the card in hand. One person proposes, another says the same: then it is done."""
-    passphrase = secret_of(passphrase_file, PROMPT)
-
-    async def work() -> journey.Decided:
-        async with database_of(config) as database:
-            stamp = await _acting(database, operator, passphrase, f"decide {order_no}", config)
-            return await journey.decide(database, order_no, credited=credited, reason=reason, stamp=stamp)
-
-    decided = run(work())
+    decided = _acting(
+        (operator, passphrase_file, config),
+        f"decide {order_no}",
+        lambda database, stamp: journey.decide(database, order_no, credited=credited, reason=reason, stamp=stamp),
+    )
     if as_json:
         print_json({"order_no": order_no, "state": decided.order.state.value, **asdict(decided.proposal)})
     elif decided.proposal.confirmed_by is None:
@@ -157,14 +155,11 @@ def withdraw(
     config: ConfigOption = None,
 ) -> None:
     """Take a proposal off the table, your own or another's."""
-    passphrase = secret_of(passphrase_file, PROMPT)
-
-    async def work() -> None:
-        async with database_of(config) as database:
-            stamp = await _acting(database, operator, passphrase, f"withdraw {order_no}", config)
-            await journey.withdraw(database, order_no, stamp)
-
-    run(work())
+    _acting(
+        (operator, passphrase_file, config),
+        f"withdraw {order_no}",
+        lambda database, stamp: journey.withdraw(database, order_no, stamp),
+    )
     console.print(f"nothing is proposed for order {order_no} any more", highlight=False)
 
 
@@ -177,14 +172,11 @@ def refund(
     config: ConfigOption = None,
 ) -> None:
     """Give back what was paid for a load that is not on its card: states 1, 3 and C. The worker carries it out."""
-    passphrase = secret_of(passphrase_file, PROMPT)
-
-    async def work() -> Order:
-        async with database_of(config) as database:
-            stamp = await _acting(database, operator, passphrase, f"refund {order_no}", config)
-            return await refunds.by_operator(database, order_no, reason, stamp)
-
-    order = run(work())
+    order = _acting(
+        (operator, passphrase_file, config),
+        f"refund {order_no}",
+        lambda database, stamp: refunds.by_operator(database, order_no, reason, stamp),
+    )
     amount = format_yuan(order.amount_fen)
     console.print(f"order {order_no} is {_state(order.state)}: {amount} under {order.refund_no}", highlight=False)
 
@@ -197,21 +189,27 @@ def payer(
     config: ConfigOption = None,
 ) -> None:
     """Show the account that paid for a OneCard trade, or that it is paid out to. Looking at it is audited."""
-    passphrase = secret_of(passphrase_file, PROMPT)
 
-    async def work() -> str:
+    async def look(_database: Database, _stamp: Stamp) -> str:
         async with system_of(config) as system:
-            await _acting(system.database, operator, passphrase, f"look at the payer of {order_no}", config)
             return await supply.payer_of(system, order_no)
 
-    console.print(run(work()), highlight=False, markup=False)
+    account = _acting((operator, passphrase_file, config), f"look at the payer of {order_no}", look)
+    console.print(account, highlight=False, markup=False)
 
 
-async def _acting(database: Database, operator: str, passphrase: str, what: str, config: Any) -> Stamp:
-    """What is done from here on is the operator's, who has shown his passphrase."""
-    at_desk = stamp_at(config)
-    name = await operators.authenticate(database, operator, passphrase, what, at_desk)
-    return replace(at_desk, actor=name)
+def _acting(who: tuple[str, str, Path | None], what: str, act: Callable[[Database, Stamp], Awaitable[T]]) -> T:
+    """Do something in the name of an operator, who shows his passphrase first. `who`: name, passphrase file, config."""
+    operator, passphrase_file, config = who
+    passphrase = secret_of(passphrase_file, "Your passphrase")
+
+    async def work() -> T:
+        async with database_of(config) as database:
+            stamp = stamp_at(config)
+            name = await operators.authenticate(database, operator, passphrase, what, stamp)
+            return await act(database, replace(stamp, actor=name))
+
+    return run(work())
 
 
 def _log(order: Order) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from tongka.journeys.topup import Funding, pinned_init
 from tongka.ledger import SHORT
 from tongka.orders import CHARGEABLE, OPEN, Kind
 from tongka.store import orders
-from tongka.store.orders import Order
+from tongka.store.orders import AnotherOpenOrder, MovedMeanwhile, Order
 from tongka.system import System
 
 UNPAID_METHOD = "06"
@@ -161,6 +161,10 @@ async def _authorise(call: Call, card: KnownCard, order: Order, load: Load, othe
         return await topup.authorise_init(
             call, card, order, load.init, when=load.when, funding=load.funding, other=other
         )
+    except AnotherOpenOrder as error:
+        if other is not None:
+            raise
+        raise MovedMeanwhile("another request began a load of this card meanwhile; ask again") from error
     except LedgerRefused as error:
         if error.reason != SHORT:
             raise

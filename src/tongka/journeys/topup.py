@@ -45,7 +45,7 @@ from tongka.ledger import Account
 from tongka.orders import CHARGEABLE, DONE, RELEASED, WITHDRAWN, Event, Kind, Leg, MoveForbidden, State
 from tongka.payments import Answer
 from tongka.store import orders
-from tongka.store.orders import AnotherOpenOrder, Order
+from tongka.store.orders import AnotherOpenOrder, MovedMeanwhile, Order, PaymentClaimed
 from tongka.system import System
 
 WITH_COMMANDS_AGAIN = (*CHARGEABLE, State.AUTHORISED, State.UNKNOWN)
@@ -150,7 +150,10 @@ async def create(call: Call, ask: TopUp) -> bytes:
         order_type=ask.order_type,
         paid=ask.cash or await is_paid(call, ask.payment_order, ask.amount_fen),
     )
-    return await call.create(order, call.outcome(order=order, commands=init))
+    try:
+        return await call.create(order, call.outcome(order=order, commands=init))
+    except PaymentClaimed as error:  # it was nobody's a moment ago: the order that it pays for is looked at next
+        raise MovedMeanwhile(f"payment {ask.payment_order} was taken by another request; ask again") from error
 
 
 def init_commands(card: KnownCard, amount_fen: int, terminal: bytes) -> tuple[Command, ...]:

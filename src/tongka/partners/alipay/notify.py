@@ -4,9 +4,9 @@ A form is posted, signed over every parameter but `sign` and `sign_type`; the me
 notice is committed with its trade and stands in its table until it is taken or every try of the schedule is spent.
 """
 
-import asyncio
 import base64
 import hashlib
+from functools import partial
 from typing import Final
 
 import httpx
@@ -32,10 +32,7 @@ async def send_due(system: System) -> int:
     """Post what is due; answers how many were taken."""
     now = system.clock()
     due = await rides.claim_notices(system.database, now, now + delivery.LEASE, delivery.AT_ONCE)
-    if not due:
-        return 0
-    async with delivery.client() as http:
-        return sum(await asyncio.gather(*(_deliver(system, http, notice) for notice in due)))
+    return await delivery.deliver_all(due, partial(_deliver, system))
 
 
 async def _deliver(system: System, http: httpx.AsyncClient, notice: Notice) -> bool:

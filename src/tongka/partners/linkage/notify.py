@@ -5,9 +5,9 @@ JSON is posted. The header `Tongka-Signature` is ``t=<seconds since 1970>,v1=<he
 posted again on the schedule of `tongka.delivery`, with the same `notice_no`.
 """
 
-import asyncio
 import hashlib
 import hmac
+from functools import partial
 
 import httpx
 import msgspec
@@ -46,10 +46,7 @@ async def send_due(system: System) -> int:
     """Post what is due; answers how many were taken."""
     now = system.clock()
     due = await prepaid_notices.claim(system.database, now, now + delivery.LEASE, delivery.AT_ONCE)
-    if not due:
-        return 0
-    async with delivery.client() as http:
-        return sum(await asyncio.gather(*(_deliver(system, http, notice) for notice in due)))
+    return await delivery.deliver_all(due, partial(_deliver, system))
 
 
 async def _deliver(system: System, http: httpx.AsyncClient, notice: Notice) -> bool:
