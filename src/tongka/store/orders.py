@@ -5,7 +5,7 @@ open order for each card, one order for each payment, one reply for each request
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -102,6 +102,9 @@ class Order:
         return self.funded_from or receivable(self.payment_method)
 
 
+_NAMES = tuple(field.name for field in fields(Order))
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a request was answered, under the name that a repeat bears."""
@@ -152,6 +155,11 @@ def order_of(values: dict[str, Any]) -> Order:
     """An order of its row's columns."""
     values["kind"], values["state"] = Kind(values["kind"]), State(values["state"])
     return Order(**values)
+
+
+def order_of_record(row: asyncpg.Record) -> Order:
+    """An order of a whole row of the table."""
+    return order_of({name: row[name] for name in _NAMES})
 
 
 def _order(row: asyncpg.Record) -> Order:

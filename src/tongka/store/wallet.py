@@ -174,23 +174,27 @@ async def other_card_in(database: Database, se_id: str, card_no: str) -> str | N
     return number
 
 
+_LIVES = """
+WITH gone AS (
+    UPDATE wallet_card SET state = 'gone' WHERE se_id = $1 AND state IN ('live', 'locked') AND card_no <> $2
+    RETURNING card_no
+), audited AS (
+    INSERT INTO audit (at, actor, action, subject, detail)
+    SELECT $3, 'wallet', 'card displaced', card_no, $2 FROM gone
+), lives AS (
+    UPDATE wallet_card SET state = 'live', se_id = $1
+    WHERE card_no = $2 AND (SELECT count(*) FROM gone) >= 0  -- which has to be first: an element has one live card
+)
+SELECT true
+"""
+
+
 async def card_lives(database: Database, card_no: str, se_id: str, at: datetime) -> None:
     """A card has proved that it is in an element. An element has one instance: an earlier card is gone from it.
 
-    What was on that one stays on the books, until it is paid out as a lost card's. Two statements: where the second
-    does not come to pass, neither does the round, and the card proves itself again.
+    What was on that one stays on the books, until it is paid out as a lost card's.
     """
-    await database.fetch_joined(
-        "WITH gone AS (UPDATE wallet_card SET state = 'gone' WHERE se_id = $1 AND state IN ('live', 'locked')"
-        " AND card_no <> $2 RETURNING card_no), audited AS ("
-        " INSERT INTO audit (at, actor, action, subject, detail)"
-        " SELECT $3, 'wallet', 'card displaced', card_no, $2 FROM gone)"
-        " SELECT (SELECT count(*) FROM gone)",
-        se_id,
-        card_no,
-        at,
-    )
-    await place_card(database, card_no, CardPlace.LIVE, se_id)
+    await database.fetch_joined(_LIVES, se_id, card_no, at)
 
 
 # --- orders of IF4 ----------------------------------------------------------------------------------------------------
@@ -257,33 +261,52 @@ async def latest_of_number(database: Database, institution: str, server_order_id
 
 
 _SESSION = f"""
-SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for name in cards.COLUMNS)}, e.*
-FROM (SELECT 1) AS one LEFT JOIN wallet_order o ON o.session_id = $1 LEFT JOIN card c USING (card_no)
-LEFT JOIN LATERAL (
-    SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s
-    WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
-    ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
-) AS e ON true
+SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for name in cards.COLUMNS)}, e.*,
+    ARRAY(SELECT m FROM orders m WHERE m.card_no = o.card_no
+        AND (m.state IN ('2', '4', '6', '7', '9') OR m.order_no IN (o.sale_no, o.load_no))),
+    (SELECT count(*) FROM mac_failure f WHERE f.card_no = o.card_no AND f.at > $2)
+FROM (SELECT 1) AS one LEFT JOIN (
+    wallet_order o JOIN card c USING (card_no) CROSS JOIN LATERAL (
+        SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s
+        WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
+        ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
+    ) AS e
+) ON o.session_id = $1
 """  # noqa: S608 - our own names
+_CARD_FROM, _ELEMENT_FROM = len(_NAMES), len(_NAMES) + len(cards.COLUMNS)
+_ELEMENT_TO = _ELEMENT_FROM + len(fields(Element))
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's order, its card, and its element: the handshake's, else the device's first that the order allows."""
+    """All that a round looks at.
+
+    Attributes:
+        element: the handshake's, else the device's first that the order allows.
+        orders: its own, by number, and the one of the card that has a command under way.
+        mac_failures: of the card, since the moment asked for.
+
+    """
 
     order: WalletOrder
     card: CardRow
     element: Element
+    orders: dict[str, Order]
+    mac_failures: int
 
 
-async def session(database: Database, session_id: str) -> Session | None:
-    """All that a round looks at, in one statement."""
-    values = list(await database.read_joined(_SESSION, session_id))
-    if values[0] is None or values[-1] is None:
+async def session(database: Database, session_id: str, failures_since: datetime) -> Session | None:
+    """A session, in one statement."""
+    values = tuple(await database.read_joined(_SESSION, session_id, failures_since))
+    if values[0] is None:
         return None
-    order, rest = values[: len(_NAMES)], values[len(_NAMES) :]
-    card, element = rest[: len(cards.COLUMNS)], rest[len(cards.COLUMNS) :]
-    return Session(_wallet_order(dict(zip(_NAMES, order, strict=True))), CardRow(*card), Element(*element))
+    return Session(
+        _wallet_order(dict(zip(_NAMES, values, strict=False))),
+        CardRow(*values[_CARD_FROM:_ELEMENT_FROM]),
+        Element(*values[_ELEMENT_FROM:_ELEMENT_TO]),
+        {row["order_no"]: orders.order_of_record(row) for row in values[_ELEMENT_TO]},
+        values[_ELEMENT_TO + 1],
+    )
 
 
 async def touch(database: Database, session_id: str, at: datetime) -> None:
@@ -302,22 +325,25 @@ async def greet(database: Database, session_id: str, element: tuple[str, str], a
     )
 
 
+_ADVANCE = """
+WITH advanced AS (
+    UPDATE wallet_order
+    SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7
+    WHERE session_id = $1 AND round = $2 AND state NOT IN ('done', 'failed', 'cancelled')
+    RETURNING session_id, round
+), kept AS (
+    INSERT INTO wallet_round (session_id, round, report, body, at)
+    SELECT session_id, round, $3, $8, $7 FROM advanced RETURNING round
+)
+SELECT EXISTS (SELECT FROM kept)
+"""
+
+
 async def advance(database: Database, step: Advance) -> bool:
     """Give out the next order; False where another request did so first."""
     order = step.order
     (done,) = await database.fetch_joined(
-        """
-        WITH advanced AS (
-            UPDATE wallet_order
-            SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7
-            WHERE session_id = $1 AND round = $2 AND state NOT IN ('done', 'failed', 'cancelled')
-            RETURNING session_id, round
-        ), given AS (
-            INSERT INTO wallet_round (session_id, round, report, body, at)
-            SELECT session_id, round, $3, $8, $7 FROM advanced RETURNING round
-        )
-        SELECT (SELECT round FROM given)
-        """,
+        _ADVANCE,
         order.session_id,
         order.round,
         step.report,
@@ -327,7 +353,7 @@ async def advance(database: Database, step: Advance) -> bool:
         step.at,
         step.body,
     )
-    return done is not None
+    return bool(done)
 
 
 async def round_body(database: Database, session_id: str, number: int) -> bytes | None:

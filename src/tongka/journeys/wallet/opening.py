@@ -133,9 +133,9 @@ async def prove(run: Run, heard: Heard) -> Said:
     if reading.files != personal.files(card):
         run.program.anew = True
         raise LookAgain
+    standing = await run.orders()
     await topup.verify_mac1(run.call, card, reading.init)
     await wallet.card_lives(run.system.database, card.card_no, run.element.se_id, run.at)
-    standing = await run.orders()
     await _confirm(run, card, standing[run.order.sale_no])
     return await _opened(run, standing)
 

@@ -16,11 +16,12 @@ import msgspec
 from tongka.card.apdu import Command, Response
 from tongka.card.script import Exchange, Script
 from tongka.journeys.call import Call, Outcome
-from tongka.journeys.looks import KnownCard, card_of
+from tongka.journeys.looks import MAC_FAILURES_COUNT, KnownCard, card_of
 from tongka.journeys.wallet.calls import Journey, ask, quiet_call
 from tongka.store import orders, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import Order
+from tongka.store.sight import Sight, Wanted
 from tongka.store.wallet import Session, Standing, WalletOrder
 from tongka.system import System
 
@@ -160,6 +161,8 @@ class Run:
     session: Session
     at: datetime
     program: Program = field(default_factory=Program)
+    moved: bool = False
+    """Something may have moved since the session was read."""
 
     @property
     def order(self) -> WalletOrder:
@@ -187,10 +190,13 @@ class Run:
     @property
     def call(self) -> Call:
         """To move orders with, where nobody is answered."""
+        self.moved = True
         return quiet_call(self.system, self.order.institution, self.at)
 
     async def orders(self) -> dict[str, Order]:
         """Our own, by number, and the one of the card that has a command under way."""
+        if not self.moved:
+            return self.session.orders
         own = [number for number in (self.order.sale_no, self.order.load_no) if number]
         found = await orders.of_card(self.system.database, self.order.card_no, own)
         return {one.order_no: one for one in found}
@@ -201,7 +207,22 @@ class Run:
 
     async def ask(self, journey: Journey, actor: str = "") -> Outcome:
         """What a journey answers; raises what it refuses with."""
-        return await ask(self.system, actor or self.order.institution, self.at, journey)
+        sight, self.moved = None if self.moved else self._sight(), True
+        return await ask(self.system, actor or self.order.institution, self.at, journey, sight)
+
+    def _sight(self) -> Sight:
+        """What journeys look at first: the card, and the order that the script is at."""
+        order_no = self.program.order_no if self.program.phase.startswith("settle.") else self.order.load_no
+        wanted = Wanted(
+            request="",
+            institution=self.order.institution,
+            card_no=self.order.card_no,
+            order_no=order_no,
+            payment_order="",
+            since=self.at - MAC_FAILURES_COUNT,
+        )
+        session = self.session
+        return Sight(wanted, None, session.card, session.orders.get(order_no), session.mac_failures)
 
 
 Phase = Callable[[Run, Heard], Awaitable[Said]]

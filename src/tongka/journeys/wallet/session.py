@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from tongka.errors import CardError, Failed, MacWrong, Malformed, Refused
+from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.journeys.refusals import (
     AlreadyCharged,
     CardReportedError,
@@ -180,6 +181,7 @@ async def _with_patience(run: Run, report: Report) -> Said:
             return said
         await asyncio.sleep(POLL_S)
         run.at = run.system.clock()
+        run.session, run.moved = await _session(run.system, run.order.session_id), False
     return said
 
 
@@ -265,7 +267,7 @@ async def forget(system: System) -> int:
 
 
 async def _session(system: System, session_id: str) -> Session:
-    found = await wallet.session(system.database, session_id)
+    found = await wallet.session(system.database, session_id, system.clock() - MAC_FAILURES_COUNT)
     life = timedelta(seconds=system.settings.wallet.session_s)
     if found is None or system.clock() - found.order.contacted_at > life:
         raise SessionUnknown("there is no such session; submit the order again to get one")

@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from msgspec.json import encode
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from tongka.card.profiles import profile_named
 from tongka.crypto import sm2
+from tongka.endpoint import whole_body
 from tongka.errors import BadSignature, Failed, Malformed, TongkaError, UnknownParty
 from tongka.journeys.wallet import orders, session
 from tongka.journeys.wallet.refusals import (
@@ -36,12 +39,11 @@ from tongka.store import app, audit, cards
 from tongka.store.wallet import WalletOrder
 from tongka.system import System
 
-JSON = "application/json"
 ORDER_PATH = "/wallet/order"
 SANDBOX = "sandbox"
 SESSION = "sessionId"
 _ORDER_NUMBER = re.compile(r"[!-.0-~]{1,64}", re.ASCII)
-_SESSION_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_SESSION_ID = re.compile(rb"(?:^|&)sessionId=([0-9a-f]{32})(?=&|$)")
 _SIGNATURE = re.compile(r"[0-9A-F]{128}|[0-9a-f]{128}", re.ASCII)
 
 STATUS: tuple[tuple[type[TongkaError], int], ...] = (
@@ -65,7 +67,8 @@ STATUS: tuple[tuple[type[TongkaError], int], ...] = (
 
 log = structlog.get_logger()
 
-Answer = Callable[[Request, bytes], Awaitable[Response]]
+Answer = Callable[[Scope, bytes], Awaitable[tuple[int, bytes]]]
+"""Status and JSON."""
 
 
 def order_routes(system: System) -> list[BaseRoute]:
@@ -75,9 +78,9 @@ def order_routes(system: System) -> list[BaseRoute]:
         route
         for base in (ORDER_PATH, f"{ORDER_PATH}/order")
         for route in (
-            Route(base, server.guarded(server.submit), methods=["POST"]),
-            Route(f"{base}/{{number}}", server.guarded(server.status), methods=["GET"]),
-            Route(f"{base}/{{number}}/withdraw", server.guarded(server.withdraw), methods=["POST"]),
+            Route(base, Guarded(server.submit), methods=["POST"]),
+            Route(f"{base}/{{number}}", Guarded(server.status), methods=["GET"]),
+            Route(f"{base}/{{number}}/withdraw", Guarded(server.withdraw), methods=["POST"]),
         )
     ]
 
@@ -86,9 +89,36 @@ def seram_routes(system: System) -> list[BaseRoute]:
     """IF5, to be mounted under /gp/seram."""
     server = WalletServer(system)
     return [
-        Route("/handshake", server.guarded(server.handshake), methods=["POST"]),
-        Route("/remoteManagement", server.guarded(server.remote_management), methods=["POST"]),
+        Route("/handshake", Guarded(server.handshake), methods=["POST"]),
+        Route("/remoteManagement", Guarded(server.remote_management), methods=["POST"]),
     ]
+
+
+class Guarded:
+    """A bare ASGI application: reads at most the limit; whatever is refused becomes a status."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, body = await self._respond(scope, receive)
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        try:
+            body = await whole_body(receive, MAX_BODY_BYTES)
+            if body is None:
+                return 413, encode({"error": "too_large", "message": "at most 64 KiB are read"})
+            return await self._answer(scope, body)
+        except ClientDisconnect:  # phones do; nobody hears the answer
+            return 400, b""
+        except TongkaError as error:
+            return _refusal(error)
+        except Exception:
+            log.exception("request failed", path=scope["path"])
+            return 500, encode({"error": "failed", "message": "internal error"})
 
 
 class WalletServer:
@@ -98,56 +128,36 @@ class WalletServer:
         self._system = system
         self._keys: dict[str, sm2.PublicKey] = {}
 
-    def guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-        """Read at most the limit; whatever is refused becomes a status."""
-
-        async def respond(request: Request) -> Response:
-            try:
-                body = await _body(request)
-            except ClientDisconnect:  # phones do; nobody hears the answer
-                return Response(status_code=400)
-            if body is None:
-                return JSONResponse({"error": "too_large", "message": "at most 64 KiB are read"}, 413)
-            try:
-                return await answer(request, body)
-            except TongkaError as error:
-                return _refusal(error)
-            except Exception:
-                log.exception("request failed", path=request.url.path)
-                return JSONResponse({"error": "failed", "message": "internal error"}, 500)
-
-        return respond
-
     # --- IF4 ---
 
-    async def submit(self, request: Request, body: bytes) -> Response:
+    async def submit(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """`POST /order` → 201 {sessionId}."""
-        institution = self._signed_by(request, body)
+        institution = self._signed_by(Headers(scope=scope), body)
         try:
             order = await orders.submit(self._system, institution, read_order(body))
         except TongkaError as error:
             await self._note(institution, error)
             raise
-        return JSONResponse({SESSION: order.session_id}, 201)
+        return 201, encode({SESSION: order.session_id})
 
-    async def status(self, request: Request, body: bytes) -> Response:
+    async def status(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """`GET /order/{serverOrderId}`, signed over the empty body.
 
         A sandbox also tells those who sign nothing how an order stands, and nothing else: its session is all that IF5
         asks for.
         """
-        number = _number(request)
-        if "X-Signature" in request.headers or self._system.settings.mode != SANDBOX:
-            found = await orders.find(self._system, self._signed_by(request, body), number)
-            return JSONResponse(await self._told(found))
-        found = await orders.find_anybodys(self._system, request.headers.get("X-Institution", ""), number)
-        return JSONResponse(_standing(found))
+        number, headers = _number(scope), Headers(scope=scope)
+        if "X-Signature" in headers or self._system.settings.mode != SANDBOX:
+            found = await orders.find(self._system, self._signed_by(headers, body), number)
+            return 200, encode(await self._told(found))
+        found = await orders.find_anybodys(self._system, headers.get("X-Institution", ""), number)
+        return 200, encode(_standing(found))
 
-    async def withdraw(self, request: Request, body: bytes) -> Response:
+    async def withdraw(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
         """`POST /order/{serverOrderId}/withdraw`: refund what has not reached the card."""
-        institution = self._signed_by(request, body)
-        order = await orders.withdraw(self._system, institution, _number(request))
-        return JSONResponse(await self._told(order))
+        institution = self._signed_by(Headers(scope=scope), body)
+        order = await orders.withdraw(self._system, institution, _number(scope))
+        return 200, encode(await self._told(order))
 
     async def _told(self, order: WalletOrder) -> dict[str, Any]:
         card = await cards.find(self._system.database, order.card_no)
@@ -165,13 +175,13 @@ class WalletServer:
             "deposit": deposit,
         }
 
-    def _signed_by(self, request: Request, body: bytes) -> str:
+    def _signed_by(self, headers: Headers, body: bytes) -> str:
         """The institution, by X-Institution and X-Signature: SM3withSM2 over the raw body, hex of r‖s."""
-        name = request.headers.get("X-Institution", "")
+        name = headers.get("X-Institution", "")
         party = self._system.parties.find("institution", name)
         if party is None or not party.active or not party.public_key:
             raise UnknownParty("institution", name)
-        signature = request.headers.get("X-Signature", "")
+        signature = headers.get("X-Signature", "")
         if not _SIGNATURE.fullmatch(signature):
             raise BadSignature("X-Signature: 128 hexadecimal digits are expected, r and s of SM3withSM2 over the body")
         key = self._keys.get(party.public_key)
@@ -191,13 +201,12 @@ class WalletServer:
 
     # --- IF5 ---
 
-    async def handshake(self, request: Request, body: bytes) -> Response:
-        await session.handshake(self._system, _session_id(request), read_handshake(body))
-        return JSONResponse(HANDSHAKE_ANSWER)
+    async def handshake(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        await session.handshake(self._system, _session_id(scope), read_handshake(body))
+        return 200, encode(HANDSHAKE_ANSWER)
 
-    async def remote_management(self, request: Request, body: bytes) -> Response:
-        order = await session.exchange(self._system, _session_id(request), read_report(body), write_order_message)
-        return Response(order, media_type=JSON)
+    async def remote_management(self, scope: Scope, body: bytes) -> tuple[int, bytes]:
+        return 200, await session.exchange(self._system, _session_id(scope), read_report(body), write_order_message)
 
 
 def _standing(order: WalletOrder) -> dict[str, str]:
@@ -209,28 +218,18 @@ def _standing(order: WalletOrder) -> dict[str, str]:
     }
 
 
-def _number(request: Request) -> str:
+def _number(scope: Scope) -> str:
     """Of the order; what cannot be one is the number of none."""
-    number: str = request.path_params["number"]
+    number: str = scope["path_params"]["number"]
     return number if _ORDER_NUMBER.fullmatch(number) else ""
 
 
-def _session_id(request: Request) -> str:
+def _session_id(scope: Scope) -> str:
     """What cannot be an id is the id of no session."""
-    given = request.query_params.get("sessionId", "")
-    return given if _SESSION_ID.fullmatch(given) else ""
+    found = _SESSION_ID.search(scope["query_string"])
+    return found[1].decode() if found else ""
 
 
-def _refusal(error: TongkaError) -> Response:
+def _refusal(error: TongkaError) -> tuple[int, bytes]:
     status = next(code for kind, code in STATUS if isinstance(error, kind))
-    return JSONResponse({"error": error.code, "message": str(error)}, status)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The whole body, or None once it is over the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return None
-    return body
+    return status, encode({"error": error.code, "message": str(error)})
