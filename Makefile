@@ -48,6 +48,7 @@ fuzz: setup sdk ## a million inputs of each kind (COUNT=...), and every bit of e
 	$(BIN)/python fuzz/fuzz_apdu.py --count $(COUNT)
 	$(BIN)/python fuzz/fuzz_element.py --count $(COUNT)
 	$(BIN)/python fuzz/fuzz_bodies.py --count $(COUNT)
+	$(BIN)/python fuzz/fuzz_gateway.py --count $(COUNT)
 	PYTHONPATH=$(SDK)/tests $(BIN)/python fuzz/fuzz_ridecode.py --count $(COUNT)
 	$(BIN)/python fuzz/fuzz_bitflips.py
 

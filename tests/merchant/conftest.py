@@ -144,7 +144,9 @@ async def city(database, mint):
     system = System(
         settings=Settings(merchant=Merchant(patience_s=3600)),
         database=database,
-        hsm=SoftwareHsm(KeyRing.generate([], secrets.token_bytes)),
+        hsm=SoftwareHsm(
+            KeyRing.generate([], secrets.token_bytes, ["gates"]).completed(secrets.token_bytes, ["gates"], [])
+        ),
         payments=Vouched(),
         parties=await Parties.load(database),
         clock=lambda: now[0],

@@ -1,19 +1,11 @@
-"""The blacklist of riders as gates get it: versioned, and signed so that it may come to them over any way.
+"""The blacklist of riders as gates get it: a signed list with `version`, `made_at` (unix seconds) and `user_ids`."""
 
-JSON in UTF-8: `version` (it only grows), `made_at` (unix seconds), `user_ids`, and last `sign`: SM3withSM2 with the
-default ID, r‖s in hex, over the same text with an empty `sign`. A gate keeps the highest version that verifies.
-"""
-
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from tongka.code.signed_list import read_signed, text_to_sign
 from tongka.crypto import sm2
-from tongka.errors import BadSignature, Malformed
-
-_END: Final = b'"}'
-_SIGN_LEN: Final = 2 * sm2.SIGNATURE_LEN
+from tongka.errors import Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +18,7 @@ class Blacklist:
 
     def to_sign(self) -> bytes:
         """The text with an empty `sign`."""
-        contents = {"version": self.version, "made_at": self.made_at, "user_ids": list(self.user_ids), "sign": ""}
-        return json.dumps(contents, separators=(",", ":")).encode()
-
-
-def with_sign(text: bytes, signature: bytes) -> bytes:
-    """The document: `text` as `to_sign` made it, with its signature."""
-    return text.removesuffix(_END) + signature.hex().upper().encode() + _END
+        return text_to_sign({"version": self.version, "made_at": self.made_at, "user_ids": list(self.user_ids)})
 
 
 def read_blacklist(document: bytes, key: sm2.PublicKey) -> Blacklist:
@@ -43,16 +29,8 @@ def read_blacklist(document: bytes, key: sm2.PublicKey) -> Blacklist:
         Malformed: not the JSON described above.
 
     """
-    start = len(document) - len(_END) - _SIGN_LEN
-    if start < 0 or not document.endswith(_END):
-        raise BadSignature("the blacklist is not signed")
+    contents = read_signed(document, key, "blacklist")
     try:
-        signature = bytes.fromhex(document[start : start + _SIGN_LEN].decode("ascii"))
-    except ValueError as error:
-        raise BadSignature("the blacklist is not signed") from error
-    sm2.verify(key, document[:start] + _END, signature)
-    try:
-        contents = json.loads(document)
         return Blacklist(contents["version"], contents["made_at"], tuple(contents["user_ids"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise Malformed("blacklist", "is JSON with version, made_at, user_ids, sign") from error

@@ -4,6 +4,7 @@ codes with, and the blacklist, they get here too.
 `docs/merchant.md` is the page for makers of gates. A gate is named by its token alone: it writes its own journal only.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -16,8 +17,9 @@ from starlette.routing import BaseRoute, Route
 from tongka.code.record import RECORD_MAX
 from tongka.days import ZONE
 from tongka.errors import Failed, Malformed, Refused, RepeatedWithOtherContents, TongkaError, Unknown
-from tongka.journeys import blacklist, ride_keys
+from tongka.journeys import gate_lists
 from tongka.journeys import gates as journey
+from tongka.journeys.gate_lists import Document
 from tongka.store import gates
 from tongka.store.gates import Gate, JournalGap, Part
 from tongka.system import System
@@ -83,25 +85,30 @@ def routes(system: System) -> list[BaseRoute]:
             return _refusal(error)
         return JSONResponse(msgspec.to_builtins(done))
 
-    async def blacklisted(request: Request) -> Response:
-        try:
-            await _gate(system, request)
-            return Response(await blacklist.signed(system), media_type="application/json")
-        except TongkaError as error:
-            return _refusal(error)
+    def signed(made: Callable[[System], Awaitable[Document]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            try:
+                await _gate(system, request)
+                return _document(request, await made(system))
+            except TongkaError as error:
+                return _refusal(error)
 
-    async def keys(request: Request) -> Response:
-        try:
-            await _gate(system, request)
-            return JSONResponse((await ride_keys.key_list(system, system.clock())).to_list())
-        except TongkaError as error:
-            return _refusal(error)
+        return answer
 
     return [
         Route("/records", records, methods=["GET", "POST"]),
-        Route("/blacklist", blacklisted),
-        Route("/keys", keys),
+        Route("/blacklist", signed(gate_lists.blacklist)),
+        Route("/keys", signed(gate_lists.keys)),
     ]
+
+
+def _document(request: Request, found: Document) -> Response:
+    """The document, or 304 for a gate that has this version."""
+    etag = f'"{found.version}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if etag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    return Response(found.contents, media_type="application/json", headers=headers)
 
 
 def read_upload(body: bytes) -> Part:

@@ -181,3 +181,24 @@ async def unread(database: Database, gate: Gate, limit: int) -> list[Unread]:
         limit,
     )
     return [Unread(*row) for row in rows]
+
+
+# --- what gates verify with -------------------------------------------------------------------------------------------
+
+_KEYS_VERSION = """
+INSERT INTO gate_keys_version AS known (version, digest, at) VALUES (1, $1, $2)
+ON CONFLICT (only_one) DO UPDATE SET version = known.version + 1, digest = excluded.digest, at = excluded.at
+WHERE known.digest <> excluded.digest
+"""
+
+
+async def keys_version(database: Database, digest: bytes, now: datetime) -> tuple[int, datetime]:
+    """The version of keys and card types of that digest, and since when; another digest than the last is a new one."""
+    known = "SELECT version, at FROM gate_keys_version WHERE digest = $1"
+    row = await database.read_row(known, digest)
+    if row is None:
+        await database.execute(_KEYS_VERSION, digest, now)
+        row = await database.fetchrow("SELECT version, at FROM gate_keys_version")
+    if row is None:
+        raise AssertionError  # it was written just now
+    return row["version"], row["at"]

@@ -9,7 +9,7 @@ from tongka.code.blacklist import read_blacklist
 from tongka.code.layout import Format, parse_code
 from tongka.crypto import sm2
 from tongka.errors import BadSignature
-from tongka.journeys import blacklist, ride_code
+from tongka.journeys import gate_lists, ride_code
 from tongka.store import riders
 
 RICH, POOR, EMPTY = "2088000000000001", "2088000000000002", "2088000000000003"
@@ -211,15 +211,15 @@ async def test_every_required_field_of_a_report_is_asked_for_by_name(gateway):
 
 
 async def test_the_blacklist_comes_in_pages_and_signed_for_gates(gateway):
-    key = sm2.PublicKey(await gateway.system.hsm.public_key(blacklist.ENDPOINT))
-    before = read_blacklist(await blacklist.signed(gateway.system), key)
+    key = sm2.PublicKey(await gateway.system.hsm.public_key(gate_lists.ENDPOINT))
+    before = read_blacklist((await gate_lists.blacklist(gateway.system)).contents, key)
     assert before.user_ids == ()
     listed = [RICH, POOR, EMPTY]
     for user in random.sample(listed, 3):
         await riders.put_on_blacklist(gateway.database, user, gateway.now[0])
     pages = [(await gateway.ask("userblacklist.query", {"page_index": n, "page_size": 2})) for n in (1, 2, 3)]
     assert [page["black_list"] for page in pages] == [listed[:2], listed[2:], []]
-    document = await blacklist.signed(gateway.system)
+    document = (await gate_lists.blacklist(gateway.system)).contents
     now = read_blacklist(document, key)
     assert now.user_ids == tuple(listed)
     assert now.version == before.version + 3
