@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tongka.card.profiles import PROFILES
-from tongka.cli import channel, group_card, prepaid, recharge_card
+from tongka.cli import channel, group_card, operator, order, prepaid, recharge_card
 from tongka.keys.keyfile import KeyRing, write_keyfile
 from tongka.store import cards, group_cards
 from tongka.store.cards import CardRow
@@ -77,6 +77,16 @@ def test_a_merchant_is_told_where_it_says(run):
     assert run(prepaid, "notify", "M1", "01", "ftp://merchant.example").exit_code == 2
     assert "nowhere" in run(prepaid, "notify", "M1", "01").stdout
     assert not listed(run, prepaid)[0]["notify_url"]
+
+
+async def test_who_looks_for_a_payer_is_on_record(run, database, tmp_path):
+    (tmp_path / "li").write_text("li has a long passphrase")
+    shown = ("--operator", "li", "--passphrase-file", tmp_path / "li")
+    assert run(operator, "save", "li", *shown[2:]).exit_code == 0
+    result = run(order, "payer", "202603020000000000000001", *shown)
+    assert (result.exit_code, "order_not_found" in result.stderr) == (2, True)
+    subjects = await database.read("SELECT subject FROM audit WHERE actor = 'li'")
+    assert [row["subject"] for row in subjects] == ["look at the payer of 202603020000000000000001"]
 
 
 def test_parties_of_a_domain_are_admitted_and_dismissed(run):

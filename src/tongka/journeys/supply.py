@@ -162,13 +162,19 @@ async def _authorise(call: Call, card: KnownCard, order: Order, load: Load, othe
             call, card, order, load.init, when=load.when, funding=load.funding, other=other
         )
     except AnotherOpenOrder as error:
-        if other is not None:
+        if other or not await _is_being_loaded(call, load.card_no):
             raise
         raise MovedMeanwhile("another request began a load of this card meanwhile; ask again") from error
     except LedgerRefused as error:
         if error.reason != SHORT:
             raise
         raise load.short(f"there are not {load.funding.amount_fen} fen to draw") from error
+
+
+async def _is_being_loaded(call: Call, card_no: str) -> bool:
+    """Whether what stood in the way is a load, which the next look finds, or was one; and not the card's return."""
+    found = await orders.open_of_card(call.system.database, card_no)
+    return found is None or found.kind in {Kind.TOPUP, Kind.UNLOAD}
 
 
 # --- who pays ---------------------------------------------------------------------------------------------------------

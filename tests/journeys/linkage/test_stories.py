@@ -6,6 +6,7 @@ import pytest
 
 from raw_onecard import CHANNEL, PASSWORD, UNLOAD, paid
 from tongka.card.commands import CommandKind
+from tongka.errors import CardGone
 from tongka.journeys import refund, supply, sweep
 from tongka.journeys.refusals import OrderNotFound
 from tongka.ledger import Account
@@ -297,6 +298,16 @@ async def test_of_twenty_for_one_card_at_one_counter_money_moves_once(onecard):
     assert {answer["ErrorCode"] for answer in answers} <= {OK, "9001"}  # nobody is told that something is amiss
     assert card.complete(init, {"Mac2": won.pop()}) == 0x9000
     assert (await onecard.desk.unlock(card, PASSWORD))["TradeMoney"] == "0"
+    await onecard.world.books()
+
+
+async def test_a_card_that_is_being_returned_is_not_loaded(onecard):
+    card = await onecard.card()
+    card.plastic.switch.arm(BEFORE, kind=CommandKind.DEBIT_FOR_PURCHASE)
+    with pytest.raises(CardGone):
+        await onecard.world.client.return_card(card.plastic)
+    assert (await onecard.desk.cash(card, card.init(1_000)))["ErrorCode"] == "3008"
+    assert (await onecard.desk.top_up(card, 1_000))[1]["ErrorCode"] == "3008"
     await onecard.world.books()
 
 
