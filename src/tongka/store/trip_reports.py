@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 from tongka.store.db import Database
 
+NEWS_FOR = timedelta(days=7)
+"""What nobody could tell for longer than this, a channel not being named yet, is told no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class TripReport:
@@ -34,7 +37,7 @@ _CLAIM = """
 WITH claimed AS (
     UPDATE trip_report SET report_at = $2, attempts = attempts + 1
     WHERE (user_id, out_trade_no) IN (
-        SELECT user_id, out_trade_no FROM trip_report WHERE report_at <= $1
+        SELECT user_id, out_trade_no FROM trip_report WHERE report_at <= $1 AND report_at > $1 - $4::interval
         ORDER BY report_at LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING user_id, out_trade_no, attempts
 )
@@ -58,7 +61,7 @@ WHERE (user_id, out_trade_no) IN (SELECT $1, unnest($2::text[])) AND told_at IS 
 
 async def claim(database: Database, now: datetime, lease_s: int, limit: int) -> list[TripReport]:
     """Trips that are to be told of, by rider and time; nobody else gets them for `lease_s`."""
-    rows = await database.fetch(_CLAIM, now, now + timedelta(seconds=lease_s), limit)
+    rows = await database.fetch(_CLAIM, now, now + timedelta(seconds=lease_s), limit, NEWS_FOR)
     return [TripReport(**row) for row in rows]
 
 

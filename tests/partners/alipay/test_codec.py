@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tongka.errors import Refused
 from tongka.partners.alipay import codec, messages
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda name: name != "charset")
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+NAMES = st.text(LETTERS, min_size=1, max_size=8).filter(lambda name: name != "charset")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-PARAMETERS = st.dictionaries(NAMES, TEXTS, max_size=8)
+PARAMETERS = st.dictionaries(NAMES, st.text(LETTERS, max_size=20), max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS | st.text('{}"\\u', max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),

@@ -5,7 +5,7 @@ back; the gateway and the merchant's gates are real, and the books agree at ever
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tongka.code.layout import Format
-from tongka.days import ZONE
 from tongka.errors import Failed, Refused, RepeatedWithOtherContents, Unknown
 from tongka.fares import parse_fare_table
 from tongka.journeys import prepaid_cards, ride_code, ride_keys, trades, trip_reports
@@ -274,8 +273,9 @@ async def test_a_report_that_was_lost_is_sent_again_and_one_that_is_refused_is_k
     async def refused(*_):
         raise Refused("no such channel")
 
-    await merchant.system.database.execute("UPDATE trip_report SET report_at = now(), told_at = NULL")
-    merchant.platform.now[0] = datetime.now(ZONE)
+    await merchant.system.database.execute(
+        "UPDATE trip_report SET report_at = $1, told_at = NULL", merchant.platform.now[0]
+    )
     with monkeypatch.context() as patched:
         patched.setattr(GatewayReporter, "report", refused)
         assert await told(merchant) == 0
