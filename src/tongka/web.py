@@ -78,13 +78,14 @@ class AsPrinted:
 
 
 def _routes(system: System) -> list[BaseRoute]:
+    """Tried from the top to the bottom: what a city asks for most comes first."""
     routes: list[BaseRoute] = [
         Mount("/cardfront", routes=huzhou.routes(system)),
+        Mount("/gp/seram", routes=huawei.seram_routes(system)),
         *linkage.routes(system),
         *rider_pages.routes(system),
         *alipay.routes(system),
         *huawei.order_routes(system),
-        Mount("/gp/seram", routes=huawei.seram_routes(system)),
         Mount(app.PATH, app=app.build(system)),
         Mount("/merchant", routes=merchant.routes(system)),
         Mount("/console", routes=pages.routes(system)),

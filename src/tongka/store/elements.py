@@ -51,9 +51,9 @@ async def add_element(database: Database, element: Element) -> None:
 
 async def elements_of(database: Database, device_id: str) -> list[Element]:
     """The elements of a device, by their identifiers."""
-    rows = await database.read(
-        "SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element"
-        " WHERE device_id = $1 ORDER BY se_id",
+    (rows,) = await database.read_joined(
+        "SELECT ARRAY(SELECT ROW(se_id, device_id, scp, key_version, security_domain, keys) FROM secure_element"
+        " WHERE device_id = $1 ORDER BY se_id)",
         device_id,
     )
     return [Element(*row) for row in rows]

@@ -166,8 +166,9 @@ async def place_card(database: Database, card_no: str, state: CardPlace, se_id: 
 
 async def other_card_in(database: Database, se_id: str, card_no: str) -> str | None:
     """The card in use that an element holds on our books, unless it is this one."""
-    number: str | None = await database.read_value(
-        "SELECT card_no FROM wallet_card WHERE se_id = $1 AND state IN ('live', 'locked') AND card_no <> $2",
+    number: str | None
+    (number,) = await database.read_joined(
+        "SELECT (SELECT card_no FROM wallet_card WHERE se_id = $1 AND state IN ('live', 'locked') AND card_no <> $2)",
         se_id,
         card_no,
     )
@@ -311,7 +312,9 @@ async def session(database: Database, session_id: str, failures_since: datetime)
 
 async def touch(database: Database, session_id: str, at: datetime) -> None:
     """The session lives on from this moment."""
-    await database.execute("UPDATE wallet_order SET contacted_at = $2 WHERE session_id = $1", session_id, at)
+    await database.fetch_joined(
+        "WITH touched AS (UPDATE wallet_order SET contacted_at = $2 WHERE session_id = $1) SELECT true", session_id, at
+    )
 
 
 async def greet(database: Database, session_id: str, element: tuple[str, str], at: datetime) -> None:
