@@ -78,6 +78,7 @@ def _app(system: System) -> Iterator[Job]:
     yield Job("app orders", PAYMENTS_S, lambda: ordering.submit_due(system))
     yield Job("strays", PAYMENTS_S, lambda: paying.return_strays(system))
     yield Job("lost cards", STORED_VALUE_S, lambda: ordering.pay_out_lost(system))
+    yield Job("silent phones", STORED_VALUE_S, lambda: session.give_up_silent(system))
     yield Job("old sessions", FORGET_S, lambda: session.forget(system))
     yield Job("old tokens", FORGET_S, lambda: identity.forget(system))
     if till.NAME in system.acquirers:

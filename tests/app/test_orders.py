@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from seram_agent import Cut
-from tongka.journeys.app import ordering
+from tongka.journeys.app import ordering, paying
 from tongka.ledger import Account
 from tongka.store import ledger
 
@@ -111,8 +111,9 @@ async def test_what_cannot_be_carried_out_is_refused_before_it_is_paid(shop):
         assert answer.json()["error"] == code, wish
     locked = await shop.order("LOCK", card_no=opened["card_no"])
     assert await phone.run(locked["session_id"]) == "done"
-    answer = await shop.ask("POST", "/orders", card | {"amount_fen": 100}, key="k")
-    assert answer.json()["error"] == "card_state_wrong"
+    for business in ({"amount_fen": 100}, {"business": "DELETE"}, {"business": "UPDATE"}):
+        answer = await shop.ask("POST", "/orders", card | business, key="k")
+        assert answer.json()["error"] == "card_state_wrong"
 
 
 async def test_a_body_that_names_a_key_twice_is_refused(shop):
@@ -135,6 +136,21 @@ async def test_a_result_is_told_once_unless_it_was_unknown(shop):
     for code, status in (("0", 200), ("0", 200), ("1010210301", 409)):
         assert (await shop.ask("POST", path, {"code": code})).status_code == status
     assert (await shop.follow(order))["result_code"] == "0"
+
+
+async def test_what_is_paid_and_not_yet_submitted_is_refunded_and_a_repeat_is_told_the_same(shop):
+    phone = await shop.phone()
+    order = await shop.order("OPEN", issuer_id=ISSUER, device_id=phone.device_id, amount_fen=1_000)
+    path = f"/orders/{order['order_no']}"
+    await shop.ask("POST", f"{path}/pay", {"acquirer": "sandbox"})
+    shop.now[0] += timedelta(seconds=61)
+    await paying.ask_again(shop.system)
+    assert (await shop.follow(order))["state"] == "paid"
+    answers = await asyncio.gather(*(shop.ask("POST", f"{path}/refund") for _ in range(4)))
+    assert {(one.status_code, one.json()["state"]) for one in answers} == {(200, "refunding")}
+    await shop.work(3)
+    assert (await shop.ask("POST", f"{path}/refund")).json()["state"] == "refunded"
+    await shop.books()
 
 
 async def test_requests_that_race_for_an_order_find_what_it_has_become(shop):

@@ -18,7 +18,7 @@ from pydantic import AwareDatetime
 
 from tongka.app import schemas as s
 from tongka.app.errors import add_handlers, responses, responses_of_stream
-from tongka.app.events import Streams, changes
+from tongka.app.events import ENDED, Streams, changes
 from tongka.app.limits import Limit
 from tongka.app.reading import StrictRoute
 from tongka.app.views import order_view
@@ -29,6 +29,7 @@ from tongka.journeys.app.refusals import TokenWrong
 from tongka.payments import OURS
 from tongka.store import app as store
 from tongka.store.app import AppMovedMeanwhile, AppOrder
+from tongka.store.orders import MovedMeanwhile
 from tongka.system import System
 
 PATH = "/app/v1"
@@ -37,7 +38,7 @@ NO_NUL = r"^[^\x00]*$"
 """What no text in the database may hold."""
 PAGE_MAX = 100
 WAIT_MAX_S = 30
-RACES_MAX = 3
+RACES_MAX, RACE_S = 6, 0.02
 POLL_S = 0.5
 LOGINS = (20, 0.5)
 """For each name: 20 at once, then one in two seconds."""
@@ -169,7 +170,7 @@ def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
         until = time.monotonic() + wait
         view = await _own_view(system, user_id, order_no)
         known = state or view.state
-        while view.state == known and time.monotonic() + POLL_S < until:
+        while view.state == known and view.state not in ENDED and time.monotonic() + POLL_S < until:
             await asyncio.sleep(POLL_S)
             view = await _own_view(system, user_id, order_no)
         return view
@@ -264,9 +265,10 @@ async def _view(system: System, order: AppOrder) -> s.OrderView:
 
 async def _settled(act: Callable[[AppOrder], Awaitable[_R]], system: System, user_id: str, order_no: str) -> _R:
     """Act on a rider's own order; where another request moved it meanwhile, on what it has become."""
-    for _ in range(RACES_MAX):
-        with suppress(AppMovedMeanwhile):
+    for race in range(RACES_MAX):
+        with suppress(AppMovedMeanwhile, MovedMeanwhile):
             return await act(await ordering.own(system, user_id, order_no))
+        await asyncio.sleep(race * RACE_S)
     return await act(await ordering.own(system, user_id, order_no))
 
 

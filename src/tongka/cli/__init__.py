@@ -24,6 +24,7 @@ GROUPS: dict[str, str] = {
     "group-card": "group cards: import what companies allot, list",
     "order": "orders: list, show, refund, and the decision of two people",
     "operator": "the people who decide and refund orders, and their passphrases",
+    "wallet": "cards in phones: issuers' numbers, secure elements, products of the app",
     "payments": "the payment institutions that riders pay at: check-keys",
     "ledger": "the books: balances, statements, check",
     "audit": "the audit trail: seal, verify, export",

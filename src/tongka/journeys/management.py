@@ -100,9 +100,10 @@ async def _verify_challenge(call: Call, card: KnownCard, init: LoadInit) -> None
 
 
 async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fresh: LoadInit) -> bytes:
-    if await _is_proved(call, card, order, answers):
+    untouched = _is_untouched(order, fresh)
+    if not (untouched and order.kind is Kind.RETURN) and await _is_proved(call, card, order, answers):
         return await _proved(call, card, order)
-    if _is_untouched(order, fresh):
+    if untouched:
         return await _conclude(call, order, Event.MANAGED_NOT_CREDITED, Verdict.NOT_CREDITED, pin_atc=None)
     if counter.overtaken(order, fresh) and not await counter.proves_nothing(call.system, order):
         changes = {"challenge": None, "closed_by": counter.CLOSED_BY}
@@ -136,10 +137,11 @@ def _is_untouched(order: Order, fresh: LoadInit) -> bool:
     """E−. A load: the counter stands at the pin. A return: the balance is still there, which no one but us could load.
 
     A return empties the purse, and while its order is open the card gets no load; so money on the card, vouched for by
-    a fresh MAC1, says that the debit has not run, and this INIT has killed its MAC1.
+    a fresh MAC1, says that the debit has not run, and this INIT has killed its MAC1. Less than was to be debited is
+    what rides have left of it; then GET TRANSACTION PROVE answers for the ride, and is not looked at.
     """
     if order.kind is Kind.RETURN:
-        return 0 < fresh.balance == order.amount_fen
+        return 0 < fresh.balance <= order.amount_fen
     return fresh.online_atc == order.pin_atc
 
 

@@ -156,6 +156,24 @@ async def add_product(database: Database, product: Product) -> None:
     )
 
 
+async def save_product(database: Database, product: Product) -> None:
+    """Offer a product, or change what it costs."""
+    await database.execute(
+        "INSERT INTO app_product (issuer_id, name, fee_fen, deposit_fen, topups_fen) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT (issuer_id) DO UPDATE SET name = excluded.name, fee_fen = excluded.fee_fen,"
+        " deposit_fen = excluded.deposit_fen, topups_fen = excluded.topups_fen",
+        product.issuer_id,
+        product.name,
+        product.fee_fen,
+        product.deposit_fen,
+        list(product.topups_fen),
+    )
+
+
+async def withdraw_product(database: Database, issuer_id: str) -> None:
+    await database.execute("DELETE FROM app_product WHERE issuer_id = $1", issuer_id)
+
+
 async def products(database: Database) -> list[Product]:
     rows = await database.read(
         "SELECT issuer_id, name, fee_fen, deposit_fen, topups_fen FROM app_product ORDER BY name"

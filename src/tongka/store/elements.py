@@ -59,6 +59,16 @@ async def elements_of(database: Database, device_id: str) -> list[Element]:
     return [Element(*row) for row in rows]
 
 
+async def every(database: Database, device_id: str = "") -> list[Element]:
+    """Every element, or those of one device, by device and identifier."""
+    rows = await database.read(
+        "SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element"
+        " WHERE $1 IN ('', device_id) ORDER BY device_id, se_id",
+        device_id,
+    )
+    return [Element(*row) for row in rows]
+
+
 async def add_range(database: Database, numbers: CardRange) -> None:
     """Give an issuer numbers; an issuer that has some keeps them."""
     await database.execute(

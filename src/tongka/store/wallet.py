@@ -367,6 +367,24 @@ async def round_body(database: Database, session_id: str, number: int) -> bytes 
     return body
 
 
+async def round_report(database: Database, session_id: str, number: int) -> bytes | None:
+    """The digest of the report that a round's order answered."""
+    digest: bytes | None = await database.read_value(
+        "SELECT report FROM wallet_round WHERE session_id = $1 AND round = $2", session_id, number
+    )
+    return digest
+
+
+async def silent(database: Database, before: datetime, reason: str) -> int:
+    """Orders under way that were not heard of since a moment become unknown; how many."""
+    tag = await database.execute(
+        "UPDATE wallet_order SET state = 'unknown', reason = $2 WHERE state = 'running' AND contacted_at < $1",
+        before,
+        reason,
+    )
+    return int(tag.split()[-1])
+
+
 async def finish(database: Database, order: WalletOrder, state: Standing, reason: str) -> bool:
     """End an order from outside its session; False where it ended otherwise."""
     tag = await database.execute(

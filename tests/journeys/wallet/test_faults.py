@@ -7,10 +7,13 @@ import pytest
 
 from phone_stories import AID, dies, submitted
 from tongka.card.apdu import Response
+from tongka.card.purse import Moment
 from tongka.errors import CardGone
 from tongka.journeys.wallet import session as sessions
 from tongka.journeys.wallet.session import Report
 from tongka.partners.huawei.messages import write_order
+from tongka.sandbox.card.terminal import Terminal
+from tongka.sandbox.element import personal
 from tongka.sandbox.element.image import Instance
 from tongka.store import ledger
 
@@ -152,7 +155,7 @@ async def test_a_locked_card_is_not_topped_up(world, phones):
     phone = await phones.new()
     await phone.do("OPEN", "O1", amount=500)
     assert await phone.do("LOCK", "L1") == "done"
-    assert await phone.do("TOPUP", "T1", amount=100) == "failed/card_not_there"
+    assert await phone.do("TOPUP", "T1", amount=100) == "failed/card_locked"
     assert (await phone.withdraw("T1")).status_code == 200
     assert await phone.do("UNLOCK", "L2") == "done"
     assert await phone.do("TOPUP", "T2", amount=100) == "done"
@@ -209,6 +212,97 @@ async def test_an_element_that_refuses_once_is_asked_again(world, phones, ins, s
     phone.element = Refusing(phone.element, ins, sw, times=1)
     assert await phone.do("OPEN", "O1", amount=500) == (notice if "chip_full" in notice else "done")
     await world.books()
+
+
+class Losing:
+    """An agent that loses one answer of a kind, and whose channel breaks there; `times` so often."""
+
+    def __init__(self, inner, ins: int, times: int) -> None:
+        self.inner, self.ins, self.times = inner, ins, times
+
+    def __getattr__(self, name: str):
+        return getattr(self.inner, name)
+
+    def transmit(self, apdu: bytes) -> Response:
+        if apdu[1] == self.ins and apdu[0] & 0x80 and self.times > 0:
+            self.times -= 1
+            self.inner.power_off()
+            self.inner.power_on()
+            raise CardGone("lost")
+        return self.inner.transmit(apdu)
+
+
+@pytest.mark.parametrize("ins", [0x50, 0x82, 0xE6, 0xE2, 0xF2])
+async def test_answers_that_get_lost_are_no_refusals_whatever_follows_them(world, phones, ins):
+    phone = await phones.new()
+    phone.element = Losing(phone.element, ins, times=5)
+    assert await phone.do("OPEN", "O1", amount=500) == "done"
+    await world.books()
+
+
+async def test_a_new_card_that_already_holds_something_is_not_taken_into_use(world, phones, monkeypatch):
+    phone = await phones.new()
+    purse_of = personal.purse_of
+    with monkeypatch.context() as patch:
+        patch.setattr(personal, "purse_of", lambda stored: replace(purse_of(stored), balance_fen=500))
+        assert await phone.do("OPEN", "O1", amount=1_000) == "failed/new_card_not_empty"
+    assert not phone.element.image.instances
+    assert (await phone.withdraw("O1")).status_code == 200
+    await phones.refunds()
+    assert await phone.do("OPEN", "O2", amount=1_000) == "done"
+    await world.books()
+
+
+async def broken_off(phone, business: str, number: str, nth: int, **contents: object) -> str:
+    """An order whose phone died at a step; its session."""
+    session = await submitted(phone, business, number, **contents)
+    assert await dies(phone, session, nth)
+    return session
+
+
+@pytest.mark.parametrize("nth", [9, 10])
+async def test_another_card_says_nothing_about_a_topup_that_may_be_on_the_right_one(world, phones, nth):
+    phone, other = await phones.new(0), await phones.new(1)
+    assert await phone.do("OPEN", "O1", amount=500) == "done"
+    assert await other.do("OPEN", "O2", amount=100) == "done"
+    session = await broken_off(phone, "TOPUP", "T1", nth, amount=300)
+    mine, phone.element = phone.element, other.element
+    assert await phone.run(session) == "unknown/wrong_card"
+    assert (await phone.state("T1"))["state"] == "UNKNOWN"
+    phone.element = mine
+    assert await phone.run(session) == "done"
+    assert mine.image.instances[AID].purse.balance_fen == 800
+    await world.books()
+
+
+async def test_a_deletion_whose_debit_is_out_is_not_withdrawn_and_one_that_rides_overtook_goes_on(world, phones):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=1_000) == "done"
+    session = await broken_off(phone, "DELETE", "D1", 16)
+    assert (await phone.withdraw("D1")).status_code == 409
+    purse = phone.element.image.instances[AID].purse
+    assert purse.balance_fen == 1_000
+    gate = Terminal(phone.element, purse.suite, purse.keys, b"\0" * 6)
+    gate.select()
+    gate.purchase(200, b"\0\0\0\1", Moment.of(world.now[0]))
+    lock = await submitted(phone, "LOCK", "L1")
+    assert await phone.run(lock) == "done"
+    assert await phone.do("UNLOCK", "L2") == "done"
+    assert await phone.run(session) == "done"
+    assert AID not in phone.element.image.instances
+    assert (await phone.withdraw("D1")).status_code == 409
+
+
+async def test_a_phone_that_stays_silent_leaves_the_order_unknown_until_it_is_back(world, phones):
+    phone = await phones.new()
+    session = await broken_off(phone, "OPEN", "O1", 9, amount=500)
+    assert await sessions.give_up_silent(world.system) == 0
+    world.pass_time(hours=2)
+    assert await sessions.give_up_silent(world.system) == 1
+    told = await phone.state("O1")
+    assert (told["state"], told["reason"]) == ("UNKNOWN", "phone_silent")
+    assert (await phone.order("OPEN", "O1", amount=500)).status_code == 201
+    assert await phone.run(session) == "done"
 
 
 async def test_a_lock_that_the_element_refuses_fails(phones):

@@ -38,6 +38,36 @@ async def test_an_order_is_taken_once_however_it_is_written(world, phones):
     await world.books()
 
 
+@pytest.mark.parametrize("business", ["OPEN", "TOPUP"])
+async def test_a_paid_order_that_comes_twice_at_once_is_one_order(world, phones, business):
+    phone = await phones.new()
+    await phone.do("OPEN", "S0", amount=100)
+    for number in range(5):
+        body = body_of(phone, businessType=business, serverOrderId=f"R{number}")
+        other = body_of(phone, businessType=business, serverOrderId=f"R{number}", amount=200)
+        answers = await asyncio.gather(*(phone.post("/wallet/order", one) for one in (body, body, other, body)))
+        taken = [answer for answer in answers if answer.status_code == 201]
+        assert len({answer.content for answer in taken}) == 1
+        assert {answer.status_code for answer in answers} == {201, 409}, [answer.text for answer in answers]
+    await world.books()
+
+
+async def test_an_agent_that_names_no_round_and_sends_every_report_twice_is_served(world, phones):
+    phone = await phones.new()
+    phone.use_round = False
+    report = phone.report
+
+    async def twice(*arguments: object) -> dict:
+        first = await report(*arguments)
+        assert await report(*arguments) == first
+        return first
+
+    phone.report = twice
+    for business, contents in (("OPEN", {"amount": 500}), ("TOPUP", {"amount": 300}), ("UPDATE", {}), ("DELETE", {})):
+        assert await phone.do(business, business, **contents) == "done"
+    await world.books()
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [

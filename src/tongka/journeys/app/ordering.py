@@ -34,6 +34,7 @@ REFUNDABLE_RESULTS = frozenset({"1010210301", "1010210302", "1010210403"})
 IN_PHONE = frozenset({CardPlace.LIVE.value, CardPlace.LOCKED.value})
 UNKNOWN_RESULT = "19"
 """How the codes of results end that are unknown until the card was asked."""
+NEEDS_UNLOCKED = frozenset({Business.TOPUP.value, Business.UPDATE.value, Business.DELETE.value, MIGRATE})
 METHODS = {"alipay": "03", "wechat": "04"}
 """Acquirers by Huzhou's appendix E; others are 06."""
 NUMBER_BYTES = 16
@@ -147,7 +148,7 @@ async def _product(system: System, issuer_id: str) -> Product:
 async def _of_own_card(system: System, order: AppOrder) -> AppOrder:
     """Only the rider who opened a card orders something with it."""
     card = await own_card(system, order.user_id, order.card_no)
-    if order.business == Business.TOPUP and card.place == CardPlace.LOCKED:
+    if order.business in NEEDS_UNLOCKED and card.place == CardPlace.LOCKED:
         raise CardStateWrong(f"card {card.card_no} is locked; unlock it first")
     return replace(order, issuer_id=card.issuer_id, device_id=card.device_id)
 
@@ -274,13 +275,19 @@ async def resume(system: System, order: AppOrder) -> None:
 
 
 async def refund(system: System, order: AppOrder) -> AppOrder:
-    """Give back what is not on the card.
+    """Give back what is not on the card; what goes back already is told as it stands.
 
     Raises:
         NotRefundable: it is, or may be; or it goes back already.
 
     """
     at = system.clock()
+    if order.state in {AppState.REFUNDING, AppState.REFUNDED, AppState.CANCELLED}:
+        return order
+    if order.state is AppState.PAID:
+        order = await submit(system, order)
+        if order.state is AppState.FAILED:  # its payment goes back by itself
+            return order
     if order.state in {AppState.CREATED, AppState.PAYING}:
         await app.move(system.database, order, AppState.CANCELLED, at)
         return replace(order, state=AppState.CANCELLED)

@@ -35,10 +35,10 @@ async def begin(run: Run, after: str) -> Said:
 async def opened(run: Run, heard: Heard) -> Said:
     """The card's cryptogram proves that it is the element; ours lets us in."""
     answer = heard[1]
-    if answer is None:
+    if heard.refused:
+        raise ElementRefuses.by(CHANNEL, heard.refused)
+    if answer is None or not answer.ok:
         raise LookAgain
-    if not answer.ok:
-        raise ElementRefuses(CHANNEL, answer.sw)
     program = run.program
     program.greeting = answer.data
     channel, authenticate = await run.system.hsm.open_channel(element_keys(run), program.host_challenge, answer.data)
@@ -70,7 +70,7 @@ def presence(run: Run, heard: Heard) -> Presence:
     """
     opened, told = heard[0], heard[1]
     if opened is not None and not opened.ok:
-        raise ElementRefuses(CHANNEL, opened.sw)
+        raise ElementRefuses.by(CHANNEL, opened.sw)
     if opened is None or told is None:
         raise LookAgain
     if told.sw in ABSENT:

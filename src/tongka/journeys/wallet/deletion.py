@@ -20,7 +20,7 @@ from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet import channel
 from tongka.journeys.wallet.calls import TERMINAL
 from tongka.journeys.wallet.channel import Presence
-from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
 from tongka.orders import Event, Kind
 from tongka.store import orders, wallet
 from tongka.store.orders import Order
@@ -49,7 +49,7 @@ async def look(run: Run, heard: Heard) -> Said:
     """The balance that the card vouches for decides whether there is something to debit."""
     card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
-        return run.end(Standing.FAILED, CARD_NOT_THERE)
+        return await run.end_without_card()
     reading = looks.read_same_card(heard.script, card)
     init = reading.init
     if init is None or init.terminal != run.program.challenge:

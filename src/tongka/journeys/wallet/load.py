@@ -8,7 +8,7 @@ from tongka.errors import CardError
 from tongka.journeys import topup
 from tongka.journeys.refusals import AlreadyCharged
 from tongka.journeys.wallet.calls import TERMINAL
-from tongka.journeys.wallet.program import CARD_NOT_THERE, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import Heard, LookAgain, Phase, Run, Said
 from tongka.orders import DONE, WITHDRAWN
 from tongka.store.orders import Order
 from tongka.store.wallet import Standing
@@ -30,7 +30,7 @@ async def start(run: Run, standing: Mapping[str, Order]) -> Said:
 async def init(run: Run, heard: Heard) -> Said:
     """MAC1 is verified, and MAC2 committed before it leaves."""
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
-        return run.end(Standing.FAILED, CARD_NOT_THERE)
+        return await run.end_without_card()
     outcome = await run.ask(lambda call: topup.authorise(call, *_order(run), lambda: heard.script))
     return run.send("load.credit", *outcome.commands)
 

@@ -24,7 +24,7 @@ async def set_status(run: Run, heard: Heard) -> Said:
 
 async def was_set(run: Run, heard: Heard) -> Said:
     if heard.refused:
-        raise ElementRefuses("lock", heard.refused)
+        raise ElementRefuses.by("lock", heard.refused)
     if not heard.all_ok:
         raise LookAgain
     place = CardPlace.LOCKED if run.order.business is Business.LOCK else CardPlace.LIVE

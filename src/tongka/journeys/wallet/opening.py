@@ -11,6 +11,7 @@ from tongka.card import global_platform as gp
 from tongka.card.apdu import Command, StatusWord
 from tongka.card.files import File15, File16, File17
 from tongka.card.purse import TERMINAL_LEN
+from tongka.card.reading import CardReading
 from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, topup
 from tongka.journeys.looks import KnownCard
@@ -81,7 +82,7 @@ async def installed(run: Run, heard: Heard) -> Said:
         return run.end(Standing.FAILED, CHIP_FULL)
     if (install_sw, personalise_sw) != (StatusWord.OK, StatusWord.OK):
         run.program.anew = True
-        raise _no(heard, "install")
+        raise _no("install", heard.refused_from(len(heard.answers) - 2))
     run.program.anew = False
     card = run.card
     stores = await personal.store_data(run, card)
@@ -102,7 +103,7 @@ async def personalised(run: Run, heard: Heard) -> Said:
     if heard.refused == gp.Answer.NO_MEMORY:
         return await give_up(run, CHIP_FULL)
     if not heard.all_ok:
-        raise _no(heard, "personalisation")
+        raise _no("personalisation", heard.refused)
     return _prove(run, run.card)
 
 
@@ -124,20 +125,29 @@ async def prove(run: Run, heard: Heard) -> Said:
     Elements differ in what a card answers whose personalisation broke off: some show the files that have come already.
     """
     card = run.card
+    standing = await run.orders()
     if heard.refused:
         run.program.anew = True
-        raise _no(heard, "card")
+        raise _no("card", heard.refused)
     reading = looks.read_same_card(heard.script, card)
     if reading.init is None or reading.init.terminal != run.program.challenge:
         raise CardAnswersMissing("the answer to INIT FOR LOAD is missing")
-    if reading.files != personal.files(card):
-        run.program.anew = True
-        raise LookAgain
-    standing = await run.orders()
     await topup.verify_mac1(run.call, card, reading.init)
+    if (why := _not_as_made(card, reading)) is not None:
+        run.program.anew = True
+        raise ElementRefuses(why)
     await wallet.card_lives(run.system.database, card.card_no, run.element.se_id, run.at)
     await _confirm(run, card, standing[run.order.sale_no])
     return await _opened(run, standing)
+
+
+def _not_as_made(card: KnownCard, reading: CardReading) -> str | None:
+    """A new card has our files, and balance and counter zero: what it already held would be money out of nothing."""
+    if reading.files != personal.files(card):
+        return "new_card_differs"
+    init = reading.init
+    empty = init is not None and init.balance == init.online_atc == 0 and not reading.balance
+    return None if empty else "new_card_not_empty"
 
 
 async def _confirm(run: Run, card: KnownCard, sale: Order) -> None:
@@ -161,8 +171,8 @@ async def _opened(run: Run, standing: Mapping[str, Order]) -> Said:
     return await load.start(run, standing) if run.order.load_no else run.end(Standing.DONE)
 
 
-def _no(heard: Heard, step: str) -> LookAgain:
-    return ElementRefuses(step, heard.refused) if heard.refused else LookAgain()
+def _no(step: str, sw: int) -> LookAgain:
+    return ElementRefuses.by(step, sw) if sw else LookAgain()
 
 
 # --- giving up --------------------------------------------------------------------------------------------------------
@@ -190,7 +200,9 @@ async def rollback(run: Run, heard: Heard) -> Said:
     return channel.send(run, "open.rolled_back", gp.delete(run.card.profile.aid))
 
 
-async def rolled_back(run: Run, _: Heard) -> Said:
+async def rolled_back(run: Run, heard: Heard) -> Said:
+    if heard[0] is None:
+        raise LookAgain
     return run.end(Standing.FAILED, run.program.reason)
 
 

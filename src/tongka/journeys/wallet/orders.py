@@ -1,5 +1,6 @@
 """IF4: an order is taken when it is paid, once, and gets its session; it may be withdrawn until the card has it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from tongka.errors import Malformed
 from tongka.journeys import looks, refund, sale, topup
 from tongka.journeys.call import Call
 from tongka.journeys.debit import RETURNED
-from tongka.journeys.refusals import AmountDiffers
+from tongka.journeys.refusals import AmountDiffers, RepeatedPayment
 from tongka.journeys.wallet.calls import ask as asked
 from tongka.journeys.wallet.calls import quiet_call
 from tongka.journeys.wallet.refusals import (
@@ -36,6 +37,8 @@ OTHER = "06"
 """Huzhou appendix E: the institution that signs the order vouches for its payment."""
 TOPUP_TYPE = "40"
 SESSION_BYTES = 16
+LOOKS, LOOK_S = 10, 0.1
+"""How often another request's order is looked for, and how long after each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +83,24 @@ async def submit(system: System, institution: str, ask: Ask) -> WalletOrder:
     if known is None:
         try:
             return await _accept(system, institution, ask)
-        except wallet.AlreadyAccepted:
-            known = await find(system, institution, ask.server_order_id)
+        except (wallet.AlreadyAccepted, orders.MovedMeanwhile, orders.PaymentClaimed, RepeatedPayment):
+            known = await _accepted_meanwhile(system, institution, ask)
+            if known is None:
+                raise
     if known.digest != ask.digest:
         raise OrderDiffers(f"order {ask.server_order_id} was submitted before with other contents")
     await wallet.touch(system.database, known.session_id, system.clock())
     return known
+
+
+async def _accepted_meanwhile(system: System, institution: str, ask: Ask) -> WalletOrder | None:
+    """The order as another request has taken it; it claims its payment a moment before it is there."""
+    for _ in range(LOOKS):
+        known = await wallet.by_server_order(system.database, institution, ask.server_order_id)
+        if known is not None:
+            return known
+        await asyncio.sleep(LOOK_S)
+    return None
 
 
 async def require_possible(system: System, ask: Ask) -> None:
@@ -282,6 +297,7 @@ async def withdraw(system: System, institution: str, server_order_id: str) -> Wa
     at = system.clock()
     own = [await orders.by_number(system.database, number) for number in (wanted.sale_no, wanted.load_no) if number]
     _require_withdrawable(wanted, [one for one in own if one])
+    await _require_not_debited(system, wanted)
     for one in own:
         if one and one.state not in WITHDRAWN | DONE:
             await _withdraw(system, wanted, one, at)
@@ -295,6 +311,16 @@ def _require_withdrawable(wanted: WalletOrder, own: Sequence[Order]) -> None:
     for one in own:
         if one.kind is Kind.TOPUP and one.state in OPEN:
             raise NotWithdrawable(f"the top-up of order {wanted.server_order_id} may be on the card; let the phone say")
+
+
+async def _require_not_debited(system: System, wanted: WalletOrder) -> None:
+    """A deletion that may have emptied the card goes on to its end."""
+    if wanted.business is not Business.DELETE:
+        return
+    row = await cards.find(system.database, wanted.card_no)
+    under_way = await orders.open_of_card(system.database, wanted.card_no)
+    if (row and row.status == RETURNED) or (under_way and under_way.kind is Kind.RETURN):
+        raise NotWithdrawable(f"the card of order {wanted.server_order_id} may be debited; let the phone say")
 
 
 async def _withdraw(system: System, wanted: WalletOrder, order: Order, at: datetime) -> None:

@@ -9,7 +9,7 @@ whose moves compare before they set.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -22,11 +22,11 @@ from tongka.store import orders, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import Order
 from tongka.store.sight import Sight, Wanted
-from tongka.store.wallet import Session, Standing, WalletOrder
+from tongka.store.wallet import CardPlace, Session, Standing, WalletOrder
 from tongka.system import System
 
-CARD_NOT_THERE = "card_not_there"
-"""The element has no such instance, or it is locked."""
+CARD_NOT_THERE, CARD_LOCKED = "card_not_there", "card_locked"
+"""The element has no such instance, or it was locked."""
 LOOKS_MAX = 16
 """How often a script may begin anew within one session before a person has to see to it."""
 
@@ -108,9 +108,14 @@ class LookAgain(Exception):  # noqa: N818 - a turn of the script, no error
 class ElementRefuses(LookAgain):
     """The element said no to what a sound one does: begin anew, but not for ever."""
 
-    def __init__(self, step: str, sw: int) -> None:
-        super().__init__(step)
-        self.reason = f"{step}_refused_{sw:04X}"
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @classmethod
+    def by(cls, step: str, sw: int) -> Self:
+        """With a status word, which the reason tells."""
+        return cls(f"{step}_refused_{sw:04X}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,17 @@ class Heard:
 
     @property
     def refused(self) -> int:
-        """The first status word that is a no; 0 if there is none. An answer that was lost is no no."""
-        return next((answer.sw for _, answer in self.answers if answer is not None and not answer.ok), 0)
+        """The status word of a no, 0 if there is none; behind an answer that was lost it is only its consequence."""
+        return self.refused_from(0)
+
+    def refused_from(self, first: int) -> int:
+        """The same, where the commands before the nth may be refused."""
+        for number, (_, answer) in enumerate(self.answers):
+            if answer is None:
+                return 0
+            if number >= first and not answer.ok:
+                return answer.sw
+        return 0
 
     def status(self, number: int) -> int:
         """A status word, 0 where there is no answer."""
@@ -187,6 +201,12 @@ class Run:
         self.program.phase, self.program.sent, self.program.ended = "", (), True
         return Said(state=state, reason=reason)
 
+    async def end_without_card(self) -> Said:
+        """The element does not select the instance: it is locked, or not there."""
+        held = await wallet.find_card(self.system.database, self.order.card_no)
+        locked = held is not None and held.state is CardPlace.LOCKED
+        return self.end(Standing.FAILED, CARD_LOCKED if locked else CARD_NOT_THERE)
+
     @property
     def call(self) -> Call:
         """To move orders with, where nobody is answered."""
@@ -195,8 +215,10 @@ class Run:
 
     async def orders(self) -> dict[str, Order]:
         """Our own, by number, and the one of the card that has a command under way."""
-        if not self.moved:
-            return self.session.orders
+        return await self.orders_now() if self.moved else self.session.orders
+
+    async def orders_now(self) -> dict[str, Order]:
+        """The same, looked up."""
         own = [number for number in (self.order.sale_no, self.order.load_no) if number]
         found = await orders.of_card(self.system.database, self.order.card_no, own)
         return {one.order_no: one for one in found}

@@ -32,7 +32,7 @@ from tongka.orders import MoveForbidden
 from tongka.store import elements, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import AnotherOpenOrder
-from tongka.store.wallet import FINAL, Advance, Session, Standing, WalletOrder
+from tongka.store.wallet import FINAL, Advance, Business, Session, Standing, WalletOrder
 from tongka.system import System
 
 LONG_POLL = timedelta(seconds=30)
@@ -40,8 +40,13 @@ POLL_S = 0.5
 KEPT = timedelta(days=30)
 """How long the rounds of a session are kept after its end, for complaints."""
 VOID_DELAY_MS = 500
+OK = bytes.fromhex("9000")
+RETRIED_FOR = timedelta(minutes=5)
+PHONE_SILENT = "phone_silent"
 FIRST_DELAY_MS, LONGEST_DELAY_MS = 500, 30_000
 """Until an agent that could not run anything is asked again: twice as long each time."""
+MOVES_NO_MONEY = frozenset({Business.LOCK, Business.UNLOCK})
+"""They wait for no other order."""
 REFUSALS_MAX = 3
 """So often an element may refuse what only it can do."""
 FAILURES_MAX = 15
@@ -138,6 +143,8 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
         return await _given(system, order, order.round)
     if report.round is None and report.polling and program.sent and not (order.greeted or program.void):
         return await _given(system, order, order.round)  # it has not seen the latest order
+    if report.round is None and not order.greeted and await _is_repeated(system, order, program, report):
+        return await _given(system, order, order.round)
     return await _answer(Run(system, found, system.clock(), program), report, speak)
 
 
@@ -194,6 +201,8 @@ async def _step(run: Run, report: Report) -> Said:
         return Said(wait=True)
     except Refused as error:
         state = next(state for kinds, state in COMES_TO if isinstance(error, kinds))
+        if state is Standing.FAILED and settle.broken_off((await run.orders_now()).values()):
+            state = Standing.UNKNOWN  # a command is out: the right card may still say that it was carried out
         return run.end(state, error.code)
 
 
@@ -253,9 +262,15 @@ async def _look(run: Run) -> Said:
         return run.end(Standing.UNKNOWN, "card_does_not_follow")
     standing = await run.orders()
     broken = settle.broken_off(standing.values())
-    if broken:
+    if broken and run.order.business not in MOVES_NO_MONEY:
         return await settle.ask(run, broken)
     return await scripts.STARTS[run.order.business](run, standing)
+
+
+async def give_up_silent(system: System) -> int:
+    """Orders whose phone has been silent for a session's life are unknown until it comes back; how many."""
+    life = timedelta(seconds=system.settings.wallet.session_s)
+    return await wallet.silent(system.database, system.clock() - life, PHONE_SILENT)
 
 
 async def forget(system: System) -> int:
@@ -277,6 +292,18 @@ async def _session(system: System, session_id: str) -> Session:
 async def _allowed(system: System, order: WalletOrder) -> list[Element]:
     of_device = await elements.elements_of(system.database, order.device_id)
     return [one for one in of_device if not order.elements or one.se_id in order.elements]
+
+
+async def _is_repeated(system: System, order: WalletOrder, program: Program, report: Report) -> bool:
+    """Whether a report that names no round is the one that brought the latest order: its answer was lost.
+
+    The same bytes may answer two orders where all went well and nothing else was said, and where the element always
+    says the same no; so a repeat is one for as long as agents try again.
+    """
+    well = len(report.answers) == len(program.sent) and set(report.answers) == {OK}
+    if not report.answers or well or system.clock() - order.contacted_at > RETRIED_FOR:
+        return False
+    return await wallet.round_report(system.database, order.session_id, order.round) == report.digest
 
 
 async def _given(system: System, order: WalletOrder, number: int) -> bytes:

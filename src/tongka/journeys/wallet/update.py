@@ -15,7 +15,7 @@ from tongka.days import business_date
 from tongka.errors import CardAnswersMissing
 from tongka.journeys import looks, sale
 from tongka.journeys.refusals import CardStateWrong
-from tongka.journeys.wallet.program import CARD_NOT_THERE, ElementRefuses, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.program import ElementRefuses, Heard, LookAgain, Phase, Run, Said
 from tongka.store import cards
 from tongka.store.orders import Order
 from tongka.store.wallet import Standing
@@ -49,7 +49,7 @@ async def read(run: Run, heard: Heard) -> Said:
     """Write the first file that is not as it should be; or it is finished."""
     card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
-        return run.end(Standing.FAILED, CARD_NOT_THERE)
+        return await run.end_without_card()
     looks.require_all_ok(heard.script)
     reading = looks.read_same_card(heard.script, card)
     due = _due(run, reading)
@@ -72,7 +72,7 @@ async def written(run: Run, heard: Heard) -> Said:
     """Look at what stands in the file; where the card refused to write it, write it again."""
     if heard.refused:
         run.program.done = run.program.done[:-1]
-        raise ElementRefuses("update", heard.refused)
+        raise ElementRefuses.by("update", heard.refused)
     if not heard.all_ok:
         raise LookAgain
     return _read(run)

@@ -1,0 +1,203 @@
+"""`tongka wallet`: what cards in phones are made of: issuers' numbers, secure elements, products of the app."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tongka.card.apdu import parse_hex
+from tongka.card.profiles import profile_named
+from tongka.card.secure_channel import StaticKeys
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, system_of
+from tongka.errors import Malformed, Refused
+from tongka.keys import element_context
+from tongka.store import app as app_store
+from tongka.store import audit, elements
+from tongka.store.app import Product
+from tongka.store.elements import CardRange, Element
+from tongka.system import System
+
+app = typer.Typer(no_args_is_help=True, help="Cards in phones: issuers' numbers, secure elements, products.")
+
+IssuerArgument = Annotated[str, typer.Argument(help="issuerId of orders.")]
+FenOption = Annotated[int, typer.Option(min=0, help="In fen.")]
+SCPS = ("02", "03")
+FIELDS = ("se_id", "device_id", "scp", "key_version", "security_domain_aid")
+
+
+class DiffersFromBooks(Refused):
+    """Something of that name is on the books, and is otherwise."""
+
+    code = "differs_from_books"
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def issuers(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the issuers with the numbers that they give to cards in phones."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(numbers) for numbers in await elements.issuers(database)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command("add-issuer")
+def add_issuer(
+    issuer: IssuerArgument,
+    profile: Annotated[str, typer.Option(help="The card type; `tongka card` lists them.")],
+    prefix: Annotated[str, typer.Option(help="The digits that every number begins with.")],
+    digits: Annotated[int, typer.Option(min=1, max=18, help="Of the serial behind the prefix.")],
+    config: ConfigOption = None,
+) -> None:
+    """Give an issuer numbers; the same again changes nothing, and numbers that may be in use are never given anew."""
+    wanted = CardRange(issuer, profile, prefix, digits, 10**digits - 1)
+
+    async def work() -> None:
+        _require_numbers(wanted)
+        async with system_of(config) as system:
+            await elements.add_range(system.database, wanted)
+            if await elements.find_range(system.database, issuer) != wanted:
+                raise DiffersFromBooks(f"issuer {issuer} has other numbers; see `tongka wallet issuers`")
+            await _note(system, "add issuer", issuer)
+
+    run(work())
+    console.print(f"issuer {issuer} gives out {prefix}{'0' * (digits - 1)}1 to {prefix}{'9' * digits}", highlight=False)
+
+
+def _require_numbers(wanted: CardRange) -> None:
+    expected = profile_named(wanted.profile).card_no_digits
+    if not (wanted.prefix.isascii() and wanted.prefix.isdigit()):
+        raise Malformed("--prefix", "digits only")
+    if len(wanted.prefix) + wanted.digits != expected:
+        raise Malformed("--digits", f"numbers of {wanted.profile} have {expected} digits, prefix and serial together")
+
+
+# --- secure elements --------------------------------------------------------------------------------------------------
+
+
+@app.command("elements")
+def list_elements(
+    device: Annotated[str, typer.Option(help="Only this device's.")] = "",
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the secure elements that we may manage; keys are not shown."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            found = await elements.every(database, device)
+        return [
+            {
+                "se_id": one.se_id,
+                "device_id": one.device_id,
+                "scp": one.scp,
+                "key_version": one.key_version,
+                "security_domain_aid": one.security_domain.hex().upper(),
+            }
+            for one in found
+        ]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command("add-elements")
+def add_elements(
+    file: Annotated[Path, typer.Argument(help="JSON: a list of elements with their keys, as in sandbox.json.")],
+    config: ConfigOption = None,
+) -> None:
+    """Take secure elements onto the books, their keys sealed; those that are there stay as they are."""
+
+    async def work() -> int:
+        entries = _entries(file)
+        async with system_of(config) as system:
+            for entry in entries:
+                element = await _sealed(system, entry)
+                await elements.add_element(system.database, element)
+                await _note(system, "add element", element.se_id)
+        return len(entries)
+
+    console.print(f"{run(work())} elements are on the books", highlight=False)
+
+
+def _entries(file: Path) -> list[Any]:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Malformed(str(file), f"cannot be read as JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise Malformed(str(file), "a list of elements is expected")
+    return entries
+
+
+async def _sealed(system: System, entry: Any) -> Element:
+    """An element as the books have it; its fields are those of sandbox.json."""
+    try:
+        keys = StaticKeys.from_json(entry)
+        se_id, device_id, scp, version, domain = (entry[name] for name in FIELDS)
+    except (KeyError, TypeError) as wrong:
+        raise Malformed("element", f"{', '.join(FIELDS)} and enc, mac, dek are expected: {wrong!r}") from wrong
+    if scp not in SCPS:
+        raise Malformed("scp", " or ".join(SCPS))
+    sealed = await system.hsm.seal(keys.enc + keys.mac + keys.dek, element_context(se_id))
+    return Element(se_id, device_id, scp, version, parse_hex(domain, "security_domain_aid"), sealed)
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def products(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the cards that riders' apps offer, and what they cost."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(one) for one in await app_store.products(database)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command()
+def offer(  # noqa: PLR0917 - arguments and options of a command
+    issuer: IssuerArgument,
+    name: Annotated[str, typer.Option(help="For riders.")],
+    price: FenOption = 0,
+    deposit: FenOption = 0,
+    topup: Annotated[list[int] | None, typer.Option(min=1, help="An amount to offer, in fen; may be repeated.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Offer an issuer's card, or change what it costs; orders that were made keep their prices."""
+    wanted = Product(issuer, name, price, deposit, tuple(topup or ()))
+
+    async def work() -> None:
+        async with system_of(config) as system:
+            if await elements.find_range(system.database, issuer) is None:
+                raise DiffersFromBooks(f"issuer {issuer} has no numbers yet; see `tongka wallet add-issuer`")
+            await app_store.save_product(system.database, wanted)
+            await _note(system, "offer product", issuer)
+
+    run(work())
+    console.print(f"{name} of issuer {issuer} is offered", highlight=False)
+
+
+@app.command()
+def withdraw(issuer: IssuerArgument, config: ConfigOption = None) -> None:
+    """Offer an issuer's card no more; cards and orders stay, and a second time changes nothing."""
+
+    async def work() -> None:
+        async with system_of(config) as system:
+            await app_store.withdraw_product(system.database, issuer)
+            await _note(system, "withdraw product", issuer)
+
+    run(work())
+    console.print(f"the card of issuer {issuer} is not offered", highlight=False)
+
+
+async def _note(system: System, action: str, subject: str) -> None:
+    await audit.record(system.database, system.clock(), actor="cli", action=action, subject=subject)
