@@ -38,7 +38,8 @@ async def test_a_card_is_opened_topped_up_updated_and_deleted(shop):
     assert await phone.run(updated["session_id"]) == "done"
     deleted = await shop.order("DELETE", card_no=opened["card_no"])
     assert await phone.run(deleted["session_id"]) == "done"
-    assert (await shop.follow(deleted))["state"] == "done"
+    told = await shop.follow(deleted)
+    assert (told["state"], told["paid_back_fen"]) == ("done", 1_500 + 1_800)
     assert purse(phone) is None
     assert await balance_of(shop, Account.CARD_FEE_INCOME) == 200
     assert await balance_of(shop, Account.DEPOSITS_HELD) == 0

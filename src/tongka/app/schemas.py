@@ -93,6 +93,7 @@ class OrderView(_Model):
     deposit_fen: int
     price_fen: int
     total_fen: int
+    paid_back_fen: int = Field(description="of a deletion that is done: the balance and the deposit")
     result_code: str
     created_at: datetime = Field(description="with its offset, +08:00")
     parts: list[Part]

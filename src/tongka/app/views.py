@@ -42,6 +42,7 @@ def order_view(standing: Standing) -> OrderView:
         deposit_fen=order.deposit_fen,
         price_fen=order.fee_fen,
         total_fen=order.total_fen,
+        paid_back_fen=standing.paid_back_fen,
         result_code=order.result_code,
         created_at=order.created_at.astimezone(ZONE),
         parts=[

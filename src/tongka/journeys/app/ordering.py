@@ -66,6 +66,8 @@ class Standing:
     at_tsm: tuple[WalletOrder, ...]
     money: tuple[str, ...]
     """The states of its orders at the card's side that have money (Huzhou appendix G)."""
+    paid_back_fen: int = 0
+    """Of a deletion that is done: balance and deposit."""
 
 
 async def create(system: System, user_id: str, key: str, wish: Wish) -> AppOrder:
@@ -264,7 +266,9 @@ async def standing(system: System, order: AppOrder) -> Standing:
     at_tsm = tuple(one for one in found if one)
     numbers = [number for one in at_tsm for number in (one.sale_no, one.load_no) if number]
     money = [await orders.by_number(system.database, number) for number in numbers]
-    return Standing(order, at_tsm, tuple(one.state.value for one in money if one and one.amount_fen))
+    states = tuple(one.state.value for one in money if one and one.amount_fen)
+    paid_back = await app.carried(system.database, OURS, order.order_no) if order.business == Business.DELETE else None
+    return Standing(order, at_tsm, states, sum(paid_back or ()))
 
 
 async def resume(system: System, order: AppOrder) -> None:
