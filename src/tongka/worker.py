@@ -13,7 +13,7 @@ import structlog
 
 from tongka.errors import TongkaError
 from tongka.journeys import gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
-from tongka.journeys.app import identity, ordering, paying
+from tongka.journeys.app import identity, losing, ordering, paying
 from tongka.journeys.wallet import session
 from tongka.merchant.cards import open_cards
 from tongka.merchant.reports import open_reporter
@@ -77,7 +77,7 @@ def _app(system: System) -> Iterator[Job]:
     yield Job("payments", PAYMENTS_S, lambda: paying.ask_again(system))
     yield Job("app orders", PAYMENTS_S, lambda: ordering.submit_due(system))
     yield Job("strays", PAYMENTS_S, lambda: paying.return_strays(system))
-    yield Job("lost cards", STORED_VALUE_S, lambda: ordering.pay_out_lost(system))
+    yield Job("lost cards", STORED_VALUE_S, lambda: losing.pay_out(system))
     yield Job("silent phones", STORED_VALUE_S, lambda: session.give_up_silent(system))
     yield Job("old sessions", FORGET_S, lambda: session.forget(system))
     yield Job("old tokens", FORGET_S, lambda: identity.forget(system))

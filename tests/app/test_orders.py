@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from seram_agent import Cut
-from tongka.journeys.app import ordering, paying
+from tongka.journeys.app import losing, paying
 from tongka.ledger import Account
 from tongka.store import ledger
 
@@ -84,9 +84,9 @@ async def test_a_lost_card_is_blocked_locked_and_paid_out_when_its_rides_are_cle
     assert (await shop.ask("POST", f"/orders/{lock['order_no']}/resume")).json()["session_id"] == lock["session_id"]
     assert await phone.run(lock["session_id"]) == "done"
     assert phone.element.image.instances[AID].locked
-    assert await ordering.pay_out_lost(shop.system) == 0
+    assert await losing.pay_out(shop.system) == 0
     shop.now[0] += timedelta(days=8)
-    assert await ordering.pay_out_lost(shop.system) == 1
+    assert await losing.pay_out(shop.system) == 1
     assert await balance_of(shop, Account.CARD_FLOAT) == 0
     assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
     await shop.work(4)

@@ -93,7 +93,8 @@ async def test_wrong_passwords_are_counted_for_an_hour_in_whichever_process(shop
 async def test_the_openapi_tells_every_path(shop):
     told = (await shop.http.get("/app/v1/openapi.json")).json()
     assert set(told["paths"]) == {
-        "/token", "/products", "/acquirers", "/cards", "/cards/{card_no}/lost", "/orders", "/orders/{order_no}",
+        "/token", "/products", "/acquirers", "/cards", "/cards/{card_no}/lost", "/cards/{card_no}/found",
+        "/orders", "/orders/{order_no}",
         "/orders/{order_no}/events", "/orders/{order_no}/pay", "/orders/{order_no}/refund",
         "/orders/{order_no}/result", "/orders/{order_no}/resume",
     }  # fmt: skip

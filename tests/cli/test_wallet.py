@@ -74,3 +74,7 @@ def test_products_are_offered_changed_and_withdrawn(run):
     for _ in range(2):
         assert run("withdraw", "I1").exit_code == 0
     assert listed(run, "products") == []
+
+
+def test_only_a_riders_card_can_be_found(run):
+    assert run("found", "3104880600000000001").exit_code == 2

@@ -24,11 +24,11 @@ from tongka.app.reading import StrictRoute
 from tongka.app.views import order_view
 from tongka.days import ZONE
 from tongka.errors import Malformed
-from tongka.journeys.app import identity, ordering, paying
+from tongka.journeys.app import identity, losing, ordering, paying
 from tongka.journeys.app.refusals import TokenWrong
 from tongka.payments import OURS
 from tongka.store import app as store
-from tongka.store.app import AppMovedMeanwhile, AppOrder
+from tongka.store.app import AppCard, AppMovedMeanwhile, AppOrder
 from tongka.store.orders import MovedMeanwhile
 from tongka.system import System
 
@@ -124,23 +124,18 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
     async def cards(user_id: Annotated[str, Depends(rider)]) -> list[s.CardView]:
         """The rider's cards, the latest first."""
         held = await store.cards_of(system.database, user_id, OURS)
-        return [
-            s.CardView(
-                card_no=one.card_no,
-                issuer_id=one.issuer_id,
-                device_id=one.device_id,
-                place=one.place,
-                status=one.status,
-                deposit_fen=one.deposit_fen,
-            )
-            for one in held
-        ]
+        return [_card_view(one) for one in held]
 
     @api.post("/cards/{card_no}/lost", tags=["cards"], responses=responses(401, 404, 409))
     async def lost(card_no: CardNo, user_id: Annotated[str, Depends(rider)]) -> s.Lost:
-        """Block a lost phone's card at once; it is paid out when its rides are cleared."""
-        due = await ordering.report_lost(system, user_id, card_no)
+        """Block a lost phone's card at once; it is paid out when its rides are cleared and nothing is undecided."""
+        due = await losing.report(system, user_id, card_no)
         return s.Lost(card_no=card_no, paid_out_from=due.astimezone(ZONE))
+
+    @api.post("/cards/{card_no}/found", tags=["cards"], responses=responses(401, 404, 409))
+    async def found(card_no: CardNo, user_id: Annotated[str, Depends(rider)]) -> s.CardView:
+        """The phone is there again: take the report back while the card is not paid out; its lock is lifted."""
+        return _card_view(await losing.take_back(system, user_id, card_no))
 
 
 def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
@@ -237,6 +232,17 @@ def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
         """What a payment institution tells, verified over the bytes as they came."""
         media, answer = await paying.take_notice(system, acquirer, dict(request.headers), await request.body())
         return Response(answer, media_type=media)
+
+
+def _card_view(card: AppCard) -> s.CardView:
+    return s.CardView(
+        card_no=card.card_no,
+        issuer_id=card.issuer_id,
+        device_id=card.device_id,
+        place=card.place,
+        status=card.status,
+        deposit_fen=card.deposit_fen,
+    )
 
 
 def _wish(new: s.NewOrder) -> ordering.Wish:

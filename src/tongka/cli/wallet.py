@@ -12,16 +12,19 @@ from tongka.card.profiles import profile_named
 from tongka.card.secure_channel import StaticKeys
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, system_of
 from tongka.errors import Malformed, Refused
+from tongka.journeys.app import losing
 from tongka.keys import element_context
 from tongka.store import app as app_store
 from tongka.store import audit, elements
-from tongka.store.app import Product
+from tongka.store.app import AppCard, Product
 from tongka.store.elements import CardRange, Element
+from tongka.store.wallet import CardPlace
 from tongka.system import System
 
 app = typer.Typer(no_args_is_help=True, help="Cards in phones: issuers' numbers, secure elements, products.")
 
 IssuerArgument = Annotated[str, typer.Argument(help="issuerId of orders.")]
+CardArgument = Annotated[str, typer.Argument(help="A card that was reported lost.")]
 FenOption = Annotated[int, typer.Option(min=0, help="In fen.")]
 SCPS = ("02", "03")
 FIELDS = ("se_id", "device_id", "scp", "key_version", "security_domain_aid")
@@ -197,6 +200,26 @@ def withdraw(issuer: IssuerArgument, config: ConfigOption = None) -> None:
 
     run(work())
     console.print(f"the card of issuer {issuer} is not offered", highlight=False)
+
+
+# --- cards ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def found(
+    card_no: Annotated[str, typer.Argument(help="A card that was reported lost.")], config: ConfigOption = None
+) -> None:
+    """Take a rider's report of a lost phone back, while the card is not paid out; a second time changes nothing."""
+
+    async def work() -> AppCard:
+        async with system_of(config) as system:
+            card = await losing.take_back_for(system, card_no)
+            await _note(system, "card found", card_no)
+            return card
+
+    card = run(work())
+    locked = " and locked until the phone's next contact" if card.place == CardPlace.LOCKED else ""
+    console.print(f"card {card_no} is in use{locked}", highlight=False)
 
 
 async def _note(system: System, action: str, subject: str) -> None:

@@ -50,7 +50,7 @@ async def apply(call: Call, ask: Return, script: Callable[[], Script]) -> bytes:
         return await call.answer(call.outcome(order=claimed, detail=claimed.amount_fen), "return again")
     looks.require_usable(card, call, sold=True)
     if ask.return_type == BAD:
-        return await _claim(call, card, ask)
+        return await _claim(call, ask)
     answers = script()
     looks.require_all_ok(answers)
     looks.read_same_card(answers, card)
@@ -122,7 +122,7 @@ async def _claimed(call: Call, ask: Return) -> Order | None:
     return known if known and (known.institution, known.return_type) == (call.actor, BAD) else None
 
 
-async def _claim(call: Call, card: KnownCard, ask: Return) -> bytes:
+async def _claim(call: Call, ask: Return) -> bytes:
     """A bad card cannot say what it holds; the books do. It is blocked from now on."""
     known = await orders.open_of_card(call.system.database, ask.card_no)
     if known is not None:
@@ -130,8 +130,13 @@ async def _claim(call: Call, card: KnownCard, ask: Return) -> bytes:
     begun = await orders.unfinished(call.system.database, ask.card_no, Kind.RETURN)
     if begun is not None:  # as a good card's, and broken off before a command was released
         await call.move_on(begun, Event.CANCEL_UNPAID)
-    order = _new(call, ask, max(0, await ledger.card_balance(call.system.database, card.card_no)))
+    order = await new_claim(call, ask)
     return await call.create(order, call.outcome(order=order, detail=order.amount_fen), card_status=LOST)
+
+
+async def new_claim(call: Call, ask: Return) -> Order:
+    """A claim to what the books have now."""
+    return _new(call, ask, max(0, await ledger.card_balance(call.system.database, ask.card_no)))
 
 
 async def confirm(

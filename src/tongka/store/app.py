@@ -273,14 +273,26 @@ async def cards_of(database: Database, user_id: str, institution: str) -> list[A
     return [AppCard(*row) for row in await database.read(_CARDS, user_id, institution)]
 
 
+async def owner_of_card(database: Database, card_no: str, institution: str) -> str | None:
+    """The rider who opened a card here."""
+    found: str | None = await database.read_value(
+        "SELECT a.user_id FROM wallet_order o JOIN app_order a ON a.order_no = split_part(o.server_order_id, '/', 1)"
+        " WHERE o.institution = $2 AND o.card_no = $1 AND o.business = 'OPEN'",
+        card_no,
+        institution,
+    )
+    return found
+
+
 async def carried(database: Database, institution: str, server_order_id: str) -> tuple[int, int] | None:
-    """What a deletion paid out: balance and deposit; None while it is not done."""
+    """What a deletion paid out: balance and deposit; None while it is not done. Lost cards are paid out by claims."""
     row = await database.read_row(
         """
         SELECT sum(t.amount_fen) FILTER (WHERE t.debit = $3)::bigint AS balance,
                sum(t.amount_fen) FILTER (WHERE t.debit = $4)::bigint AS deposit
         FROM wallet_order o
-        LEFT JOIN orders r ON r.card_no = o.card_no AND r.kind = 'return' AND r.state IN ('5', '8')
+        LEFT JOIN orders r ON r.card_no = o.card_no AND r.kind = 'return' AND r.return_type <> '1'
+            AND r.state IN ('5', '8')
         LEFT JOIN transfer t ON t.card_no = r.card_no AND t.order_no = r.order_no AND t.kind IN ('single', 'post')
         WHERE o.institution = $1 AND o.server_order_id = $2 AND o.business = 'DELETE' AND o.state = 'done'
         GROUP BY o.server_order_id

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from tongka.errors import Refused
 from tongka.ledger import Account
 from tongka.store.db import Database, Leased
+from tongka.store.stamp import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +117,17 @@ async def set_status(database: Database, card_no: str, status: str) -> None:
     """
     if await database.execute("UPDATE card SET status = $2 WHERE card_no = $1", card_no, status) == "UPDATE 0":
         raise CardNotRegistered(f"card {card_no} is not on our books")
+
+
+_TURN_STATUS = """
+WITH turned AS (UPDATE card SET status = $3 WHERE card_no = $1 AND status = $2 RETURNING card_no), audited AS (
+    INSERT INTO audit (at, actor, action, subject, detail)
+    SELECT $4, $5, 'card status', card_no, $2 || ' ' || $3 FROM turned
+)
+SELECT count(*) FROM turned
+"""
+
+
+async def turn_status(database: Database, card_no: str, turn: tuple[str, str], stamp: Stamp) -> bool:
+    """From one status to another, with its audit row; False where it is no longer the first."""
+    return bool(await database.fetchval(_TURN_STATUS, card_no, *turn, stamp.at, stamp.actor))

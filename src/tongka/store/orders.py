@@ -230,10 +230,15 @@ async def is_counter_used(database: Database, card_no: str, online_atc: int, *, 
 
 
 async def claims_since(database: Database, institution: str, before: datetime, limit: int) -> list[Order]:
-    """An institution's claims for bad cards that were made before a moment and are not paid out, oldest first."""
+    """An institution's claims for bad cards that were made before a moment and can be paid out, oldest first.
+
+    One whose card has an undecided order waits for it.
+    """
     rows = await database.read(
-        f"SELECT {COLUMNS} FROM orders WHERE kind = 'return' AND return_type = '1' AND state = '1'"  # noqa: S608
-        " AND institution = $1 AND created_at <= $2 ORDER BY created_at LIMIT $3",
+        f"SELECT {COLUMNS} FROM orders claim WHERE kind = 'return' AND return_type = '1' AND state = '1'"  # noqa: S608
+        " AND institution = $1 AND created_at <= $2 AND NOT EXISTS (SELECT FROM orders other"
+        " WHERE other.card_no = claim.card_no AND other.state IN ('2', '4', '6', '7', '9'))"
+        " ORDER BY created_at LIMIT $3",
         institution,
         before,
         limit,

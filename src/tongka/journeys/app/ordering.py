@@ -2,12 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import msgspec
 
 from tongka.errors import Malformed, Refused
-from tongka.journeys import return_card
 from tongka.journeys.app.refusals import (
     AppCardUnknown,
     AppOrderUnknown,
@@ -17,9 +15,10 @@ from tongka.journeys.app.refusals import (
     ProductUnknown,
     ResultStands,
 )
+from tongka.journeys.debit import RETURNED
 from tongka.journeys.refusals import CardStateWrong
+from tongka.journeys.return_card import LOST
 from tongka.journeys.wallet import orders as tsm
-from tongka.journeys.wallet.calls import ask as ask_journey
 from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, WalletOrderUnknown
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
 from tongka.store import app, elements, orders, pay, wallet
@@ -150,9 +149,18 @@ async def _product(system: System, issuer_id: str) -> Product:
 async def _of_own_card(system: System, order: AppOrder) -> AppOrder:
     """Only the rider who opened a card orders something with it."""
     card = await own_card(system, order.user_id, order.card_no)
-    if order.business in NEEDS_UNLOCKED and card.place == CardPlace.LOCKED:
+    _require_in_hand(card, order.business)
+    if order.business in NEEDS_UNLOCKED and card.status != RETURNED and card.place == CardPlace.LOCKED:
         raise CardStateWrong(f"card {card.card_no} is locked; unlock it first")
     return replace(order, issuer_id=card.issuer_id, device_id=card.device_id)
+
+
+def _require_in_hand(card: AppCard, business: str) -> None:
+    """A lost card is only blocked; of one that was paid out only the instance is left, to be deleted."""
+    if card.status == LOST and business != Business.LOCK:
+        raise CardStateWrong(f"card {card.card_no} was reported lost; take the report back first, if it is found")
+    if card.status == RETURNED and business != Business.DELETE:
+        raise CardStateWrong(f"card {card.card_no} was paid out; only its deletion is left")
 
 
 async def own_card(system: System, user_id: str, card_no: str, places: frozenset[str] = IN_PHONE) -> AppCard:
@@ -324,39 +332,3 @@ async def told_result(system: System, order: AppOrder, code: str) -> AppOrder:
     if code in REFUNDABLE_RESULTS and order.state is AppState.SUBMITTED and order.business in PAID_FOR:
         return await refund(system, order)
     return order
-
-
-async def report_lost(system: System, user_id: str, card_no: str) -> datetime:
-    """A lost phone: the card is blocked at once and locked at its next contact; paid out when clearing is over.
-
-    So is what was on a card that went with a phone's reset. Answers the first moment at which it is paid out.
-    """
-    card = await own_card(system, user_id, card_no, IN_PHONE | {CardPlace.GONE})
-    lost = return_card.Return(
-        card_no=card.card_no, return_type=return_card.BAD, balance_fen=None, customer=None, payment_method=tsm.OTHER
-    )
-
-    outcome = await ask_journey(system, OURS, system.clock(), lambda call: return_card.apply(call, lost, lambda: ()))
-    if card.place in IN_PHONE:
-        await create(
-            system, user_id, f"lost {card_no}", Wish(business=Business.LOCK, device_id=card.device_id, card_no=card_no)
-        )
-    claimed_at = outcome.order.created_at if outcome.order else outcome.at
-    return return_card.due_at(system.settings.city, claimed_at)
-
-
-async def pay_out_lost(system: System) -> int:
-    """Pay out lost cards whose rides are cleared; how many."""
-    now = system.clock()
-    before = now - (return_card.due_at(system.settings.city, now) - now)
-    due = await orders.claims_since(system.database, OURS, before, BATCH)
-    for order in due:
-        await ask_journey(
-            system,
-            OURS,
-            now,
-            lambda call, order=order: return_card.confirm(  # type: ignore[misc]
-                call, order.card_no, order.order_no, order.reference, lambda _: ()
-            ),
-        )
-    return len(due)
