@@ -1,9 +1,11 @@
 """Virtual cards: issued, updated and revoked by their issuers, who also hold the money of prepaid ones."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
-from tongka.errors import Refused
+from tongka.days import ZONE
+from tongka.errors import Malformed, Refused
 from tongka.store import riders, virtual_cards
 from tongka.store.riders import CardType, RiderUnknown
 from tongka.store.virtual_cards import VirtualCard
@@ -12,6 +14,8 @@ from tongka.virtual_card import CardAction, CardChange
 
 CARDS_MAX: Final = 1000
 """Of one query."""
+AHEAD: Final = timedelta(days=1)
+"""How far an issuer's clock may be before ours; a time beyond it would make every honest update stale for as long."""
 
 
 class CardTypeUnknown(Refused):
@@ -24,11 +28,14 @@ async def change(system: System, app_id: str, told: CardChange) -> None:
     """Take what an issuer says of a card.
 
     Raises:
+        Malformed: it is of a time to come.
         CardTypeUnknown: not one of this application's types.
         RiderUnknown: issued to nobody we know.
         VirtualCardMissing, VirtualCardTaken, StaleUpdate: as `store.virtual_cards.change`.
 
     """
+    if told.last_update_time > system.clock().astimezone(ZONE).replace(tzinfo=None) + AHEAD:
+        raise Malformed("last_update_time", "a time no more than a day ahead of now is expected")
     if told.card_type not in await _types(system, app_id):
         raise CardTypeUnknown(f"card_type: {told.card_type} is not registered for this application")
     if told.action is CardAction.ISSUE and await riders.find(system.database, told.user_id) is None:

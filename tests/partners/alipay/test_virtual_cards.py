@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from datetime import timedelta
 
 import pytest
 
@@ -76,6 +77,15 @@ async def test_the_same_issue_again_is_a_success_and_an_older_message_is_stale(g
         assert (await send(gateway))["code"] == "10000"
     for action in ("ISSUE", "UPDATE", "REVOKE"):
         failed(await send(gateway, action, last_update_time="2026-03-02 10:59:59"), "STALE_UPDATE")
+
+
+async def test_a_time_to_come_is_refused_and_changes_nothing(gateway):
+    await send(gateway)
+    for seconds, code in ((1, "40004"), (0, "10000")):
+        ahead = gateway.now[0] + timedelta(days=1, seconds=seconds)
+        node = await send(gateway, "UPDATE", last_update_time=ahead.strftime("%Y-%m-%d %H:%M:%S"))
+        assert (node["code"], node.get("sub_code")) == (code, "ILLEGAL_PARAMS" if seconds else None)
+        assert not seconds or "last_update_time" in node["sub_msg"]
 
 
 async def test_what_is_not_there_and_what_is_anothers(gateway):

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tongka import wire
 from tongka.code import picture
 from tongka.code.layout import PLAIN_CARD_TYPE, Format
 from tongka.errors import BadSignature, Malformed, Misconfigured, Refused, TongkaError
@@ -43,8 +44,8 @@ FORM_S = 15 * 60
 FORM_MAX = 8192
 CREDIT_OPENED = "isCreditOpened"
 
-Text = Annotated[str, Meta(max_length=128)]
-Address = Annotated[str, Meta(max_length=2048)]
+Text = Annotated[str, Meta(max_length=128, description="at most 128 characters")]
+Address = Annotated[str, Meta(max_length=2048, description="at most 2048 characters")]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -326,10 +327,7 @@ def read_query(items: Any) -> Query:
         if "\0" in text:
             raise Malformed(name[:40], "holds the character U+0000")
         values[name] = text
-    try:
-        return msgspec.convert(values, Query)
-    except msgspec.ValidationError as error:
-        raise Malformed("query", str(error)) from error
+    return wire.read(Query, values)
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -359,6 +357,7 @@ def web_address(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        usable = usable and parts.port != 0  # and a ValueError for what is no port at all
     except ValueError as error:
         raise Malformed("redirectUrl", "is an http or https address") from error
     if not usable or _NOT_IN_ADDRESSES.search(address):

@@ -107,6 +107,9 @@ async def test_a_forged_or_stolen_form_signs_nothing(system, browser, database):
         "http://",
         "http://[::1",
         "http://a b/",
+        "http://h:99999/",
+        "http://h:x/",
+        "http://h:0/",
         "http://app.example/\r\nSet-Cookie: a=b",
     ],
 )
@@ -148,6 +151,11 @@ def test_the_answer_replaces_one_that_was_there_and_keeps_the_rest():
 )
 async def test_what_is_missing_or_unknown_is_said(browser, changes, status):
     assert (await sign_page(browser, **changes)).status_code == status
+
+
+async def test_a_text_that_is_too_long_is_named_in_our_words(browser):
+    page = await sign_page(browser, cardTitle="x" * 129)
+    assert "cardTitle: at most 128 characters is expected" in page.text
 
 
 async def test_a_parameter_that_stands_twice_is_refused(browser):
