@@ -1,14 +1,18 @@
 """Alipay as an acquirer: what it says counts only when its signature verifies; silence is unknown."""
 
+from datetime import date
+
 import pytest
 
+import bill_files
 from fake_institutions import FakeAlipay, new_key, private_pem, public_pem
-from tongka.errors import BadSignature
+from tongka.errors import BadSignature, Failed
 from tongka.payments import Answer
 from tongka.payments.acquirer import Found, Payment, RefundAsk
 from tongka.payments.alipay import Alipay, AlipayAccount
 
 QUERY, REFUND = "alipay.trade.query", "alipay.trade.refund"
+BILL = "alipay.data.dataservice.bill.downloadurl.query"
 REFUND_QUERY = "alipay.trade.fastpay.refund.query"
 OURS = new_key()
 PAID = {"trade_status": "TRADE_SUCCESS", "total_amount": "12.34", "trade_no": "T"}
@@ -106,3 +110,21 @@ async def test_a_notice_counts_only_with_its_signature_and_for_our_application(a
     bank.forged = True
     with pytest.raises(BadSignature):
         alipay.verify_notice({}, bank.notice(**fields))
+
+
+async def test_the_bill_of_a_day_is_downloaded_from_where_the_signed_answer_says(alipay, bank):
+    bank.files["/bill.zip"] = bill_files.alipay(("P1", "12.34", ""))
+    bank.answers[BILL] = (200, {"code": "10000", "bill_download_url": f"{bank.url}/bill.zip?token=1"})
+    assert await alipay.bill(date(2026, 3, 2)) == bank.files["/bill.zip"]
+    assert bank.asked[-1] == (BILL, {"bill_type": "trade", "bill_date": "2026-03-02"})
+    bank.forged = True
+    with pytest.raises(Failed):
+        await alipay.bill(date(2026, 3, 2))
+
+
+async def test_a_day_without_trade_has_an_empty_bill_and_a_failure_none(alipay, bank):
+    bank.answers[BILL] = (200, {"code": "40004", "sub_code": "isp.bill_not_exist"})
+    assert await alipay.bill(date(2026, 3, 2)) == b""
+    bank.answers[BILL] = (200, {"code": "20000", "sub_code": "aop.unknow-error"})
+    with pytest.raises(Failed):
+        await alipay.bill(date(2026, 3, 2))

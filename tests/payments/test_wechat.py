@@ -1,15 +1,21 @@
 """WeChat Pay as an acquirer: what it says counts only when its signature verifies; silence is unknown."""
 
+import gzip
+import hashlib
+from datetime import date
+
 import pytest
 
+import bill_files
 from fake_institutions import FakeWechat, new_key, private_pem, public_pem
-from tongka.errors import BadSignature
+from tongka.errors import BadSignature, Failed
 from tongka.payments import Answer
 from tongka.payments.acquirer import Found, Payment, RefundAsk
 from tongka.payments.wechat import Wechat, WechatAccount
 
 PAY, QUERY = "/v3/pay/transactions/app", "/v3/pay/transactions/out-trade-no/P1"
 REFUND, REFUND_QUERY = "/v3/refund/domestic/refunds", "/v3/refund/domestic/refunds/R1"
+BILL = "/v3/bill/tradebill"
 OURS = new_key()
 ASK = RefundAsk(refund_no="R1", payment_no="P1", amount_fen=300, total_fen=1_234)
 PAID = {
@@ -103,3 +109,23 @@ async def test_a_notice_counts_only_with_its_signature_and_for_our_merchant(wech
     ):
         with pytest.raises(BadSignature):
             wechat.verify_notice(bad_headers, bad_body)
+
+
+async def test_the_bill_of_a_day_is_unpacked_and_proved_by_the_digest_of_the_signed_answer(wechat, bank):
+    text = bill_files.wechat(("P1", "12.34", ""))
+    bank.files["/v3/billdownload/file"] = gzip.compress(text)
+    told = {"download_url": f"{bank.url}/v3/billdownload/file?token=1", "hash_type": "SHA1"}
+    bank.answers[BILL] = (200, told | {"hash_value": hashlib.sha1(text, usedforsecurity=False).hexdigest()})
+    assert await wechat.bill(date(2026, 3, 2)) == text
+    for changed in ({"hash_value": "00" * 20}, {"hash_type": "NONE"}):
+        bank.answers[BILL] = (200, bank.answers[BILL][1] | changed)
+        with pytest.raises(Failed):
+            await wechat.bill(date(2026, 3, 2))
+
+
+async def test_a_day_without_trade_has_an_empty_bill_and_a_failure_none(wechat, bank):
+    bank.answers[BILL] = (400, {"code": "NO_STATEMENT_EXIST"})
+    assert await wechat.bill(date(2026, 3, 2)) == b""
+    bank.answers[BILL] = (500, {"code": "SYSTEM_ERROR"})
+    with pytest.raises(Failed):
+        await wechat.bill(date(2026, 3, 2))

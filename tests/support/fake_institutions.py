@@ -36,11 +36,13 @@ class Institution:
 
     Attributes:
         answers: by method (Alipay) or path (WeChat Pay): (status, fields); missing: the connection is dropped.
+        files: by path: what is downloaded there, unsigned.
 
     """
 
     key: rsa.RSAPrivateKey = field(default_factory=new_key)
     answers: dict = field(default_factory=dict)
+    files: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     forged: bool = False
 
@@ -50,7 +52,17 @@ class Institution:
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                institution.respond(self, self.rfile.read(length))
+                body = self.rfile.read(length)
+                if urlsplit(self.path).path in institution.files:
+                    self.send_file(institution.files[urlsplit(self.path).path])
+                else:
+                    institution.respond(self, body)
+
+            def send_file(self, content: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "application/octet-stream")
+                self.end_headers()
+                self.wfile.write(content)
 
             do_GET = handle_any  # noqa: N815 - the base class's names
             do_POST = handle_any  # noqa: N815 - as above

@@ -100,7 +100,7 @@ class Acquirer(Protocol):
         """Media type and body of the answer to a notice that was taken."""
 
     async def bill(self, day: date) -> bytes:
-        """The institution's own record of a day, as it comes.
+        """The institution's own record of a day, in its own format (`bills` reads it); empty: there was no trade.
 
         Raises:
             Failed: it cannot be had now.

@@ -19,12 +19,14 @@ from tongka.errors import BadSignature, Failed, Malformed
 from tongka.money import format_yuan, parse_yuan
 from tongka.payments import Answer
 from tongka.payments.acquirer import UNKNOWN, Found, Notice, Payment, RefundAsk, Ticket
+from tongka.payments.bills import BILL_MAX_BYTES
 
 PAID = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 OK, BUSINESS_FAILED = "10000", "40004"
 NOT_PAID_YET = frozenset({"ACQ.TRADE_NOT_EXIST"})
 RETRY = frozenset({"ACQ.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "AOP.ACQ.SYSTEM_ERROR"})
-BILL_MAX_BYTES = 256 << 20
+NO_BILL = frozenset({"isp.bill_not_exist", "isv.bill_not_exist"})
+"""There was no trade on that day; or the bill is not made yet, which is by nine the next morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Alipay:
                 biz_content={"bill_type": "trade", "bill_date": day.isoformat()},
             )
         )
+        if answer.get("sub_code") in NO_BILL:
+            return b""
         url = answer.get("bill_download_url")
         if not isinstance(url, str):
             raise Failed(f"Alipay has no bill of {day}: {answer.get('sub_code') or answer.get('code')}")

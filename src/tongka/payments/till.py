@@ -69,7 +69,8 @@ class Till:
         if happens:
             found = await till.find(self.database, ask.payment_no)
             paid = found is not None and found.paid(self.clock()) and ask.amount_fen <= found.amount_fen
-            await refunds.decide(self.database, Refund(ask.refund_no, ask.payment_no, ask.amount_fen, paid))
+            wanted = Refund(ask.refund_no, ask.payment_no, ask.amount_fen, paid)
+            await refunds.decide(self.database, wanted, self.clock())
         return Answer.UNKNOWN if silent else await self._decided(ask)
 
     async def query_refund(self, ask: RefundAsk) -> Answer:
@@ -99,11 +100,18 @@ class Till:
         return "text/plain", b"OK"
 
     async def bill(self, day: date) -> bytes:
-        """CSV: payment number, trade number, amount in fen."""
+        """CSV: kind, number, payment number, trade number, amount in fen."""
         start = datetime.combine(day, time(), ZONE)
-        rows = await till.of_day(self.database, start, start + timedelta(days=1))
-        lines = [f"{row.payment_no},{_trade_no(row.payment_no)},{row.amount_fen}" for row in rows]
-        return "\n".join(("payment_no,trade_no,amount_fen", *lines, "")).encode()
+        end = start + timedelta(days=1)
+        lines = [
+            f"payment,{row.payment_no},{row.payment_no},{_trade_no(row.payment_no)},{row.amount_fen}"
+            for row in await till.of_day(self.database, start, end)
+        ]
+        lines += [
+            f"refund,{row.refund_no},{row.payment_order},{_trade_no(row.payment_order)},{row.amount_fen}"
+            for row in await refunds.decided_between(self.database, start, end)
+        ]
+        return "\n".join(("kind,number,payment_no,trade_no,amount_fen", *lines, "")).encode()
 
 
 def _trade_no(payment_no: str) -> str:

@@ -5,6 +5,7 @@ with certificates that it fetches on first use: so a process starts without aski
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from wechatpayv3 import WeChatPay, WeChatPayType
 from tongka.errors import BadSignature, Failed, Malformed
 from tongka.payments import Answer
 from tongka.payments.acquirer import UNKNOWN, Found, Notice, Payment, RefundAsk, Ticket
+from tongka.payments.bills import unpacked
 
 PAID, NOT_PAID = frozenset({"SUCCESS", "REFUND"}), frozenset({"NOTPAY", "CLOSED", "REVOKED", "PAYERROR"})
 REFUNDED, REFUSED = "SUCCESS", frozenset({"CLOSED", "ABNORMAL"})
 OK, NOT_FOUND = 200, 404
+NO_BILL = "NO_STATEMENT_EXIST"
+"""There was no trade on that day; or the bill is not made yet, which is by ten the next morning."""
 CERTAINLY_REFUSED = frozenset({400, 403, 404})
 
 
@@ -108,9 +112,12 @@ class Wechat:
         return "application/json", b'{"code":"SUCCESS","message":""}'
 
     async def bill(self, day: date) -> bytes:
-        code, answer = await self._asked(lambda: self._client.trade_bill(bill_date=day.isoformat(), tar_type=None))
-        url = answer.get("download_url")
-        if code != OK or not isinstance(url, str):
+        """Gzipped on its way; the answer to the download is not signed, so the digest in the signed one proves it."""
+        code, answer = await self._asked(lambda: self._client.trade_bill(bill_date=day.isoformat()))
+        if answer.get("code") == NO_BILL:
+            return b""
+        url, digest = answer.get("download_url"), answer.get("hash_value")
+        if code != OK or not isinstance(url, str) or answer.get("hash_type") != "SHA1":
             raise Failed(f"WeChat Pay has no bill of {day}: {answer.get('code') or code}")
         try:
             status, content = await asyncio.to_thread(self._client.download_bill, url)
@@ -118,7 +125,10 @@ class Wechat:
             raise Failed(f"the bill of {day} cannot be downloaded") from error
         if status != OK:
             raise Failed(f"the bill of {day} cannot be downloaded: {status}")
-        return content if isinstance(content, bytes) else str(content).encode()
+        text = unpacked(content if isinstance(content, bytes) else str(content).encode())
+        if hashlib.sha1(text, usedforsecurity=False).hexdigest() != digest:
+            raise Failed(f"the bill of {day} is not the one that WeChat Pay announced; download it again")
+        return text
 
     async def _asked(self, call: Callable[[], tuple[int, Any]]) -> tuple[int, dict[str, Any]]:
         """Status and verified answer; 0 where none came, or none that verifies."""

@@ -1,6 +1,7 @@
 """What the sandbox's payment institution keeps: how it behaves, and the refunds that it has decided."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tongka.store.db import Database
 
@@ -14,7 +15,7 @@ INSERT INTO simulated_behaviour (prefix, behaviour) VALUES ($1, $2)
 ON CONFLICT (prefix) DO UPDATE SET behaviour = excluded.behaviour
 """
 _DECIDE = """
-INSERT INTO simulated_refund (refund_no, payment_order, amount_fen, paid) VALUES ($1, $2, $3, $4)
+INSERT INTO simulated_refund (refund_no, payment_order, amount_fen, paid, decided_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
 """
 _REFUND = "SELECT refund_no, payment_order, amount_fen, paid FROM simulated_refund WHERE refund_no = $1"
@@ -47,6 +48,17 @@ async def refund(database: Database, refund_no: str) -> Refund | None:
     return Refund(*row) if row else None
 
 
-async def decide(database: Database, wanted: Refund) -> None:
-    """Decide a refund, unless it was decided before."""
-    await database.execute(_DECIDE, wanted.refund_no, wanted.payment_order, wanted.amount_fen, wanted.paid)
+async def decide(database: Database, wanted: Refund, at: datetime | None = None) -> None:
+    """Decide a refund, unless it was decided before; `at` where it is to stand in a day's bill."""
+    await database.execute(_DECIDE, wanted.refund_no, wanted.payment_order, wanted.amount_fen, wanted.paid, at)
+
+
+async def decided_between(database: Database, start: datetime, end: datetime) -> list[Refund]:
+    """What was paid back from one moment to another."""
+    rows = await database.read(
+        "SELECT refund_no, payment_order, amount_fen, paid FROM simulated_refund"
+        " WHERE paid AND decided_at >= $1 AND decided_at < $2 ORDER BY decided_at",
+        start,
+        end,
+    )
+    return [Refund(*row) for row in rows]
