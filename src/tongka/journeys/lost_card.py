@@ -14,7 +14,7 @@ from tongka.journeys.looks import NORMAL, KnownCard
 from tongka.journeys.refusals import CardStateWrong
 from tongka.journeys.return_card import BAD, LOST, Return
 from tongka.orders import CHARGEABLE, Event, Kind
-from tongka.store import cards, ledger, orders
+from tongka.store import cards, claims, ledger, orders
 from tongka.store.orders import Order
 
 
@@ -76,7 +76,7 @@ async def pay_out(call: Call, claim: Order) -> None:
 
 async def due(call: Call, wait: timedelta, limit: int) -> list[Order]:
     """Claims to be paid out now: made long enough ago, and nothing of the card is undecided."""
-    return await orders.claims_since(call.system.database, call.actor, call.at - wait, limit)
+    return await claims.due(call.system.database, call.actor, call.at - wait, limit)
 
 
 def due_at(claim: Order, reported_at: datetime, wait: timedelta) -> datetime:

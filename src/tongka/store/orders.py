@@ -229,23 +229,6 @@ async def is_counter_used(database: Database, card_no: str, online_atc: int, *, 
     return bool(found)
 
 
-async def claims_since(database: Database, institution: str, before: datetime, limit: int) -> list[Order]:
-    """An institution's claims for bad cards that were made before a moment and can be paid out, oldest first.
-
-    One whose card has an undecided order waits for it.
-    """
-    rows = await database.read(
-        f"SELECT {COLUMNS} FROM orders claim WHERE kind = 'return' AND return_type = '1' AND state = '1'"  # noqa: S608
-        " AND institution = $1 AND created_at <= $2 AND NOT EXISTS (SELECT FROM orders other"
-        " WHERE other.card_no = claim.card_no AND other.state IN ('2', '4', '6', '7', '9'))"
-        " ORDER BY created_at LIMIT $3",
-        institution,
-        before,
-        limit,
-    )
-    return [_order(row) for row in rows]
-
-
 async def unpaid_since(database: Database, before: datetime, limit: int) -> list[Order]:
     """Orders that were made before a moment and never paid, oldest first."""
     rows = await database.read(
