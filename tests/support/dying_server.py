@@ -18,6 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from tongka.keys.uri import open_hsm
 from tongka.payments.vouched import Vouched
 from tongka.serving import forever, run_until_ended, serving
@@ -111,6 +113,7 @@ def stop(supervisor: int) -> str:
 
 
 def main() -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for answers
     settings = load(Path(sys.argv[1]), {}).settings
     hsm, _ = open_hsm(settings.keys)
     listening = socket.socket(fileno=int(sys.argv[2]))

@@ -16,6 +16,9 @@ from tongka.store.sight import Sight
 from tongka.store.stamp import Stamp
 from tongka.system import System
 
+PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Where the same request, or another of the order or card, is being answered: how long to wait, then to look again."""
+
 
 class Verdict(StrEnum):
     """What card management found."""

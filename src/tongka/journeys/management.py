@@ -20,6 +20,7 @@ from tongka.journeys.looks import KnownCard
 from tongka.journeys.refusals import CardReportedError, OrderWithdrawn, StaleScript
 from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Event, Kind, MoveForbidden, State
 from tongka.store.orders import Order
+from tongka.system import System
 
 PROOF_LEN = 8
 CONCLUDED = {State.FAILED: Verdict.NOT_CREDITED, **dict.fromkeys(DONE, Verdict.CREDITED)}
@@ -100,7 +101,7 @@ async def _verify_challenge(call: Call, card: KnownCard, init: LoadInit) -> None
 
 
 async def _decide(call: Call, card: KnownCard, order: Order, answers: Script, fresh: LoadInit) -> bytes:
-    untouched = _is_untouched(order, fresh)
+    untouched = _is_untouched(call.system, order, fresh)
     if not (untouched and order.kind is Kind.RETURN) and await _is_proved(call, card, order, answers):
         return await _proved(call, card, order)
     if untouched:
@@ -133,15 +134,16 @@ async def _conclude(call: Call, order: Order, event: Event, verdict: Verdict, **
     return await call.move(order, event, outcome, changes={"challenge": None, **changes})
 
 
-def _is_untouched(order: Order, fresh: LoadInit) -> bool:
+def _is_untouched(system: System, order: Order, fresh: LoadInit) -> bool:
     """E−. A load: the counter stands at the pin. A return: the balance is still there, which no one but us could load.
 
     A return empties the purse, and while its order is open the card gets no load; so money on the card, vouched for by
     a fresh MAC1, says that the debit has not run, and this INIT has killed its MAC1. Less than was to be debited is
-    what rides have left of it; then GET TRANSACTION PROVE answers for the ride, and is not looked at.
+    what rides have left of it; then GET TRANSACTION PROVE answers for the ride, and is not looked at. Where another
+    platform loads with the same keys, the money may be its own, and says nothing.
     """
     if order.kind is Kind.RETURN:
-        return 0 < fresh.balance <= order.amount_fen
+        return 0 < fresh.balance <= order.amount_fen and not system.settings.city.shared_load_keys
     return fresh.online_atc == order.pin_atc
 
 

@@ -243,7 +243,7 @@ async def authorise_init(
         _require_same_balance(order, init)
         return await _rewrite(call, card, order, init, when)
     if order.state is State.AUTHORISING:
-        raise Busy(f"order {order.order_no} is being authorised; ask again")
+        raise orders.MovedMeanwhile(f"order {order.order_no} is being authorised; ask again")
     if counter.overtaken(order, init):
         await counter.close(call, order)
         raise AlreadyCharged(f"order {order.order_no} is on the card, as its counter shows")

@@ -23,7 +23,7 @@ from tongka.errors import (
     TongkaError,
     UnknownParty,
 )
-from tongka.journeys.call import Call, Outcome
+from tongka.journeys.call import PAUSES_S, Call, Outcome
 from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.partners.huzhou import apdus, codec
 from tongka.partners.huzhou.answers import answer_of, refusal_of
@@ -52,8 +52,6 @@ PARTIES = (
 )
 """Role in our administration, field of the envelope: checked in this order."""
 
-ATTEMPTS = 3
-PAUSE_S = 0.05
 JSON = "application/json;charset=UTF-8"
 
 log = structlog.get_logger()
@@ -101,7 +99,7 @@ class CardFrontServer:
         envelope = parsed.envelope
         request = f"huzhou|{envelope.institution}|{envelope.date}|{envelope.serial}"
         digest = codec.contents_digest(parsed) + name.encode()
-        for _ in range(ATTEMPTS):
+        for pause_s in PAUSES_S:
             now = self._system.clock()
             sight = await look(self._system.database, _wanted(parsed, request, now))
             if sight.reply is not None:
@@ -111,9 +109,7 @@ class CardFrontServer:
             try:
                 return await self._run(name, parsed, mode, digest, sight, now)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
-                await asyncio.sleep(
-                    PAUSE_S
-                )  # the same request, or another of this order, is being answered: look again
+                await asyncio.sleep(pause_s)
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
 
     async def _run(  # noqa: PLR0917 - what is known of the request by now

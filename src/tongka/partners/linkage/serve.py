@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from tongka.endpoint import Endpoint
 from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
-from tongka.journeys.call import Call, Outcome
+from tongka.journeys.call import PAUSES_S, Call, Outcome
 from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.partners.linkage import codec
 from tongka.partners.linkage.answers import answer_of, refusal_of
@@ -29,8 +29,6 @@ from tongka.store.sight import Wanted, look
 from tongka.system import System
 from tongka.wire import read
 
-ATTEMPTS = 5
-PAUSE_S = 0.05
 JSON = "application/json;charset=UTF-8"
 NO_TERMINAL = "000000000000"
 
@@ -92,7 +90,7 @@ class OneCardServer:
             seal=lambda outcome: _seal(operation, outcome),
             closes_by_counter=True,
         )
-        for _ in range(ATTEMPTS):
+        for pause_s in PAUSES_S:
             sight = await look(self._system.database, _wanted(call, message)) if message.card_named() else None
             if sight and sight.reply:
                 if sight.reply.digest != call.digest:
@@ -103,7 +101,7 @@ class OneCardServer:
             try:
                 return await RUN[operation.request](replace(call, sight=sight), message)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
-                await asyncio.sleep(PAUSE_S)  # the same card is being served by another request: look again
+                await asyncio.sleep(pause_s)
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
 
     async def _note(self, actor: str, path: str, address: str, error: Refused) -> None:
