@@ -193,8 +193,21 @@ async def require_trusted(call: Call, card: KnownCard) -> None:
     else:
         failures = await guesses.mac_failures_since(call.system.database, card.card_no, call.at - MAC_FAILURES_COUNT)
     if failures >= call.system.settings.city.mac_failures_per_hour:
-        raise TooManyWrongMacs(f"card {card.card_no} failed {failures} MACs within an hour; try again later")
+        raise _too_many(card, failures)
 
 
 async def count_failure(call: Call, card: KnownCard) -> None:
-    await guesses.count_mac_failure(call.system.database, card.card_no, call.at)
+    """Hold a failed MAC against the card.
+
+    Raises:
+        TooManyWrongMacs: of many at the same time this is one too many; it is told no more than those after it.
+
+    """
+    since = call.at - MAC_FAILURES_COUNT
+    failures = await guesses.count_mac_failure(call.system.database, card.card_no, call.at, since)
+    if failures > call.system.settings.city.mac_failures_per_hour:
+        raise _too_many(card, failures)
+
+
+def _too_many(card: KnownCard, failures: int) -> TooManyWrongMacs:
+    return TooManyWrongMacs(f"card {card.card_no} failed {failures} MACs within an hour; try again later")

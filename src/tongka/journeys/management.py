@@ -5,6 +5,7 @@ and kills every MAC2 under way), the proof of the transaction, and the log recor
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from tongka.card import appendix_c, commands
 from tongka.card.apdu import Command
@@ -17,7 +18,7 @@ from tongka.journeys import counter, looks, topup
 from tongka.journeys.call import Call, Verdict
 from tongka.journeys.debit import payout, verify_debit
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.refusals import CardReportedError, OrderWithdrawn, StaleScript
+from tongka.journeys.refusals import CardReportedError, OrderWithdrawn, StaleScript, TooManyWrongMacs
 from tongka.orders import DONE, MANAGEABLE, WITHDRAWN, Event, Kind, MoveForbidden, State
 from tongka.store.orders import Order
 from tongka.system import System
@@ -159,6 +160,7 @@ async def _is_proved(call: Call, card: KnownCard, order: Order, answers: Script)
         else:
             await topup.verify_tac(call.system, card, order, tac)
     except MacWrong:
-        await looks.count_failure(call, card)
+        with suppress(TooManyWrongMacs):  # it goes on: the fresh MAC1 has verified
+            await looks.count_failure(call, card)
         return False
     return True

@@ -20,15 +20,25 @@ UNPAID_FOR = timedelta(days=1)
 """After which an order that nothing was paid for is closed."""
 
 
+async def take_back(system: System, broken_off_for: timedelta = timedelta()) -> int:
+    """6 → 1: authorisations that were broken off, of which no MAC2 was released; how many.
+
+    Without a time, all of them: for a start after which nobody else can be at work.
+    """
+    before = system.clock() - broken_off_for
+    return sum(
+        [
+            await _move(system, order, Event.KEYS_FAILED, pin_atc=None, attempt=order.attempt + 1)
+            for order in await orders.in_state(system.database, State.AUTHORISING, before, BATCH)
+        ]
+    )
+
+
 async def sweep(system: System) -> int:
     """One round; answers how many orders it moved."""
     now = system.clock()
     city = system.settings.city
-    moved = 0
-    for order in await orders.in_state(
-        system.database, State.AUTHORISING, now - timedelta(seconds=city.sweep_s), BATCH
-    ):
-        moved += await _move(system, order, Event.KEYS_FAILED, pin_atc=None, attempt=order.attempt + 1)
+    moved = await take_back(system, timedelta(seconds=city.sweep_s))
     for order in await orders.in_state(
         system.database, State.AUTHORISED, now - timedelta(seconds=city.silence_s), BATCH
     ):

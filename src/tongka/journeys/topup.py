@@ -171,6 +171,12 @@ def require_amount_fits(profile: CardProfile, amount_fen: int) -> None:
 
 
 def _require_same(known: Order, ask: TopUp) -> None:
+    """The same payment again.
+
+    Raises:
+        MovedMeanwhile: it is being authorised.
+
+    """
     same = (known.kind, known.card_no, known.amount_fen, known.payment_method)
     if same != (Kind.TOPUP, ask.card_no, ask.amount_fen, ask.payment_method):
         raise RepeatedPayment(f"payment {ask.payment_order} pays for order {known.order_no} with other contents")
@@ -178,6 +184,8 @@ def _require_same(known: Order, ask: TopUp) -> None:
         raise OrderWithdrawn(f"order {known.order_no} of this payment was cancelled")
     if known.state in DONE:
         raise AlreadyCharged(f"order {known.order_no} of this payment is on the card")
+    if known.state is State.AUTHORISING:
+        raise orders.MovedMeanwhile(f"order {known.order_no} is being authorised; ask again")
     if known.state not in WITH_COMMANDS_AGAIN:
         raise NeedsCardManagement(f"order {known.order_no} is in state {known.state.value}; run card management")
 

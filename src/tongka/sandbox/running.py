@@ -11,6 +11,7 @@ from typing import IO
 
 from tongka import worker
 from tongka.errors import Misconfigured
+from tongka.journeys import sweep
 from tongka.sandbox.city import City, open_city
 from tongka.sandbox.discovery import publish
 from tongka.serving import serving, url_of
@@ -37,6 +38,7 @@ async def running_city(folder: Path, listening: socket.socket, log: Log | None =
     host, port = listening.getsockname()[:2]
     async with _alone(folder), open_city(folder, host, port, now, log) as city:
         base_url = url_of(listening)
+        await sweep.take_back(city.system)
         async with serving(build_app(city.system), listening, city.system.settings.web), _worker(city):
             yield Running(city, base_url, await publish(city, base_url))
 

@@ -27,9 +27,26 @@ SELECT coalesce(max(times), 0) FROM (
 """
 
 
-async def count_mac_failure(database: Database, card_no: str, at: datetime) -> None:
-    """Hold a failed MAC against a card. The refusal or move that follows is what the audit trail tells of it."""
-    await database.execute("INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)", card_no, at)
+_COUNT_MAC = """
+WITH counted AS (
+    INSERT INTO wrong_password (scope, at) VALUES ('mac|' || $1, ARRAY[$2::timestamptz])
+    ON CONFLICT (scope) DO UPDATE SET
+        at = ARRAY(SELECT one FROM unnest(wrong_password.at) AS one WHERE one > $3) || $2::timestamptz
+    RETURNING cardinality(at) AS times
+), held AS (
+    INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)
+)
+SELECT times FROM counted
+"""
+
+
+async def count_mac_failure(database: Database, card_no: str, at: datetime, since: datetime) -> int:
+    """Hold a failed MAC against a card; how many there were since a moment, this one included.
+
+    As with passwords, each of many at the same time gets its own number. The refusal or move that follows is what the
+    audit trail tells of it.
+    """
+    return int(await database.fetchval(_COUNT_MAC, card_no, at, since))
 
 
 async def mac_failures_since(database: Database, card_no: str, since: datetime) -> int:
