@@ -6,7 +6,13 @@ import json
 import pytest
 
 from raw_front import CONFIRM, CREATE, REQUEST, Front, an_order, message, signed
+from tongka.card.apdu import send
+from tongka.card.appendix_c import command
+from tongka.card.commands import init_for_purchase
 from tongka.journeys import sweep
+from tongka.partners.huzhou import messages as m
+from tongka.partners.huzhou.client import BEFORE_RETURN
+from tongka.partners.huzhou.fields import commands_of
 
 COPIES = 20
 KEYS_TAKE_S = 0.3
@@ -87,4 +93,40 @@ async def test_an_authorisation_that_was_broken_off_is_waited_for_and_taken_back
     assert (await front.ask(CREATE, an_order(card)))["result"] == "000042"
     assert await sweep.take_back(world.system) == 1
     assert (await front.ask(REQUEST, order | ran(card, order)))["result"] == "000000"
+    await world.books()
+
+
+async def test_the_answers_of_a_card_that_is_returned_get_one_debit_one_after_the_other_and_at_once(world):
+    card = await world.card()
+    info = await world.client.read_card(card)
+    init = init_for_purchase(int(info.balance), bytes.fromhex("000090000001")).without_le()
+    answers = [send(card, each) for each in (*map(command, BEFORE_RETURN), init)]
+    ask = m.CardReturnApply(
+        card_no=info.card_no, return_type="0", balance=info.balance, count="3",
+        entries=",".join(answer.hex for answer in answers),
+    )  # fmt: skip
+    first = await world.client.card_return_apply(ask)
+    again = await asyncio.gather(*(world.client.card_return_apply(ask) for _ in range(COPIES)))
+    assert {(given.order_no, given.commands) for given in again} == {(first.order_no, first.commands)}
+    emptied = [send(card, each) for each in commands_of(first.commands)]
+    confirm = m.CardReturnConfirm(
+        card_no=info.card_no, reference=first.reference, order_no=first.order_no, count="1", entries=emptied[0].hex
+    )
+    await world.client.card_return_confirm(confirm)
+    await world.books()
+
+
+async def test_wrong_tacs_at_once_are_counted_once_each(front, world):
+    card = await world.card()
+    order = an_order(card)
+    order |= (await front.ask(CREATE, order))["data"]
+    order |= ran(card, order)
+    order |= (await front.ask(REQUEST, order))["data"]
+    order |= ran(card, order)
+    right = order["apduresp"]
+    bodies = [signed(world, message(order | {"apduresp": f"{n:08X}9000"})) for n in range(3)]
+    bodies.append(signed(world, message(order | {"apduresp": right})))
+    told = await asyncio.gather(*(world.app.answer(CONFIRM, body) for body in bodies))
+    assert json.loads(told[-1])["result"] == "000000"
+    assert await world.database.read_value("SELECT count(*) FROM mac_failure") <= len(bodies) - 1
     await world.books()

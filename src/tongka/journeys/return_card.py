@@ -21,7 +21,7 @@ from tongka.journeys.refusals import (
     TooEarly,
 )
 from tongka.journeys.topup import new_order
-from tongka.orders import CHARGEABLE, Event, Kind, MoveForbidden, State
+from tongka.orders import CHARGEABLE, RELEASED, Event, Kind, MoveForbidden, State
 from tongka.settings import City
 from tongka.store import ledger, orders
 from tongka.store.orders import Order
@@ -71,10 +71,18 @@ def _purchase_init(answers: Script) -> PurchaseInit:
 
 
 async def _debit(call: Call, card: KnownCard, ask: Return, init: PurchaseInit) -> bytes:
-    """1 → 6 → 2, or again from 2 and 4 for the same balance and counter."""
+    """1 → 6 → 2, or again from 2 and 4 for the same balance and counter.
+
+    The card's same answer gets the same command: it would run either of two, and only one's TAC would be known.
+    """
+    order = await _order(call, ask, init)
+    if order.state in RELEASED and (order.init, order.terminal) == (init.answer, init.terminal):
+        released = Command.parse(order.command or b"")
+        return await call.answer(
+            call.outcome(order=order, commands=(released,), detail=order.amount_fen), "return again"
+        )
     serial = call.system.random(4)
     when = Moment.of(call.at.astimezone(ZONE))
-    order = await _order(call, ask, init)
     if order.state in CHARGEABLE:
         pinned = {"pin_atc": init.offline_atc, "attempt": order.attempt + 1}
         order = await call.move_on(order, Event.AUTHORISE, changes=pinned)

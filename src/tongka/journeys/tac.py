@@ -5,6 +5,7 @@ either leaves the order to card management (4).
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from tongka.card.apdu import Response
 from tongka.card.commands import CommandKind
@@ -13,7 +14,7 @@ from tongka.errors import CardAnswersMissing, MacWrong
 from tongka.journeys import looks
 from tongka.journeys.call import Call
 from tongka.journeys.looks import KnownCard
-from tongka.journeys.refusals import CardReportedError, TacWrong
+from tongka.journeys.refusals import CardReportedError, TacWrong, TooManyWrongMacs
 from tongka.orders import RELEASED, Event
 from tongka.store.orders import Order
 
@@ -47,11 +48,14 @@ async def refuse_wrong(
     try:
         await verify()
     except MacWrong as error:
-        await looks.count_failure(call, card)
         wrong = TacWrong("the TAC does not verify; run card management")
-        if order.state in RELEASED:
-            return await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")
-        raise wrong from error
+        if order.state not in RELEASED:
+            await looks.count_failure(call, card)
+            raise wrong from error
+        answer = await call.move(order, Event.TAC_WRONG, wrong, detail="ALARM: TAC wrong")
+        with suppress(TooManyWrongMacs):  # counted once it has its answer: who lost a race to another looks again
+            await looks.count_failure(call, card)
+        return answer
     return None
 
 
