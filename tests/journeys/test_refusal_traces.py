@@ -19,7 +19,7 @@ Send = Callable[[], Awaitable[str]]
 
 REPLIED = {"audit": 1, "reply": 1}
 """A refusal that a repeat gets again, byte for byte."""
-GUESSED = REPLIED | {"mac_failure": 1, "wrong_password": 1}
+GUESSED = REPLIED | {"wrong_guess": 1}
 INSTITUTION = "90000001"
 
 

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from tongka.code.record import RECORD_MAX
 from tongka.days import ZONE
+from tongka.endpoint import whole_body
 from tongka.errors import Failed, Malformed, Refused, RepeatedWithOtherContents, TongkaError, Unknown
 from tongka.journeys import gate_lists
 from tongka.journeys import gates as journey
@@ -141,12 +142,10 @@ async def _gate(system: System, request: Request) -> Gate:
 
 
 async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_MAX:
-            raise TooLong(f"at most {BODY_MAX} bytes are read; send fewer records at a time")
-    return bytes(body)
+    body = await whole_body(request.receive, BODY_MAX)
+    if body is None:
+        raise TooLong(f"at most {BODY_MAX} bytes are read; send fewer records at a time")
+    return body
 
 
 def _refusal(error: TongkaError) -> JSONResponse:

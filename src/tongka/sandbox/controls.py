@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from tongka.endpoint import whole_body
 from tongka.payments import Answer
 from tongka.payments.simulator import SimulatedInstitution
 from tongka.store import till
@@ -58,10 +59,5 @@ def routes(database: Database) -> list[BaseRoute]:
 
 
 async def small_body(request: Request) -> bytes:
-    """The body; what is too long is cut, and then not JSON."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_MAX:
-            break
-    return body[:BODY_MAX]
+    """The body; nothing, which is not JSON, where it is too long."""
+    return await whole_body(request.receive, BODY_MAX) or b""

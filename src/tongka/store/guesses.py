@@ -7,10 +7,10 @@ from tongka.store.db import Database
 
 _COUNT_WRONG = """
 WITH counted AS (
-    INSERT INTO wrong_password (scope, at)
+    INSERT INTO wrong_guess (scope, at)
     SELECT scope, ARRAY[$2::timestamptz] FROM unnest($1::text[]) AS scope ORDER BY scope
     ON CONFLICT (scope) DO UPDATE SET
-        at = ARRAY(SELECT one FROM unnest(wrong_password.at) AS one WHERE one > $3) || $2::timestamptz
+        at = ARRAY(SELECT one FROM unnest(wrong_guess.at) AS one WHERE one > $3) || $2::timestamptz
     RETURNING cardinality(at) AS times
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject)
@@ -21,37 +21,28 @@ SELECT max(times) FROM counted
 
 _MOST_WRONG = """
 SELECT coalesce(max(times), 0) FROM (
-    SELECT count(*) AS times FROM wrong_password, unnest(at) AS one
+    SELECT count(*) AS times FROM wrong_guess, unnest(at) AS one
     WHERE scope = ANY ($1::text[]) AND one > $2 GROUP BY scope
 ) AS counted
 """
 
-
-_COUNT_MAC = """
-WITH counted AS (
-    INSERT INTO wrong_password (scope, at) VALUES ('mac|' || $1, ARRAY[$2::timestamptz])
-    ON CONFLICT (scope) DO UPDATE SET
-        at = ARRAY(SELECT one FROM unnest(wrong_password.at) AS one WHERE one > $3) || $2::timestamptz
-    RETURNING cardinality(at) AS times
-), held AS (
-    INSERT INTO mac_failure (card_no, at) VALUES ($1, $2)
-)
-SELECT times FROM counted
-"""
+_MAC = "mac|"
+MAC_FAILURES = f"""(
+    SELECT count(*) FROM wrong_guess, unnest(at) AS one WHERE scope = '{_MAC}' || {{card_no}} AND one > {{since}}
+)"""  # noqa: S608 - our own name
+"""The failed MACs of a card since a moment, for statements that look at more; to be filled with two expressions."""
 
 
 async def count_mac_failure(database: Database, card_no: str, at: datetime, since: datetime) -> int:
     """Hold a failed MAC against a card; how many there were since a moment, this one included.
 
-    As with passwords, each of many at the same time gets its own number. The refusal or move that follows is what the
-    audit trail tells of it.
+    The refusal or move that follows is what the audit trail tells of it.
     """
-    return int(await database.fetchval(_COUNT_MAC, card_no, at, since))
+    return await count_wrong_password(database, [_MAC + card_no], at, since, actor="")
 
 
 async def mac_failures_since(database: Database, card_no: str, since: datetime) -> int:
-    found = await database.read_value("SELECT count(*) FROM mac_failure WHERE card_no = $1 AND at > $2", card_no, since)
-    return int(found)
+    return await wrong_passwords_since(database, [_MAC + card_no], since)
 
 
 async def wrong_passwords_since(database: Database, scopes: Sequence[str], since: datetime) -> int:

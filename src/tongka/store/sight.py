@@ -6,6 +6,7 @@ from typing import Any
 
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
+from tongka.store.guesses import MAC_FAILURES
 from tongka.store.orders import Order, Reply, order_of
 
 
@@ -55,7 +56,7 @@ _COLUMNS = ", ".join(
 _ORDER_FROM, _ORDER_TO = len(_REPLY) + len(_CARD), len(_REPLY) + len(_CARD) + len(_ORDER)
 
 _LOOK = f"""
-SELECT {_COLUMNS}, (SELECT count(*) FROM mac_failure WHERE card_no = $2 AND at > $6)
+SELECT {_COLUMNS}, {MAC_FAILURES.format(card_no="$2", since="$6")}
 FROM (SELECT 1) AS one
 LEFT JOIN reply r ON r.request = $1
 LEFT JOIN card c ON c.card_no = $2

@@ -13,6 +13,7 @@ from tongka.store import cards, orders
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
 from tongka.store.elements import Element
+from tongka.store.guesses import MAC_FAILURES
 from tongka.store.orders import Order
 
 
@@ -265,7 +266,7 @@ _SESSION = f"""
 SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for name in cards.COLUMNS)}, e.*,
     ARRAY(SELECT m FROM orders m WHERE m.card_no = o.card_no
         AND (m.state IN ('2', '4', '6', '7', '9') OR m.order_no IN (o.sale_no, o.load_no))),
-    (SELECT count(*) FROM mac_failure f WHERE f.card_no = o.card_no AND f.at > $2)
+    {MAC_FAILURES.format(card_no="o.card_no", since="$2")}
 FROM (SELECT 1) AS one LEFT JOIN (
     wallet_order o JOIN card c USING (card_no) CROSS JOIN LATERAL (
         SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s

@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from tongka import wire
 from tongka.code import picture
 from tongka.code.layout import PLAIN_CARD_TYPE, Format
+from tongka.endpoint import whole_body
 from tongka.errors import BadSignature, Malformed, Misconfigured, Refused, TongkaError
 from tongka.journeys import ride_code
 from tongka.partners.alipay import tickets
@@ -331,11 +332,9 @@ def read_query(items: Any) -> Query:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_MAX:
-            raise Malformed("form", f"has at most {FORM_MAX} bytes")
+    body = await whole_body(request.receive, FORM_MAX)
+    if body is None:
+        raise Malformed("form", f"has at most {FORM_MAX} bytes")
     if b"%00" in body or b"\0" in body:
         raise Malformed("form", "holds the character U+0000")
     try:

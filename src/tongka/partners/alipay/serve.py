@@ -17,6 +17,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute, Route
 
+from tongka.endpoint import whole_body
 from tongka.errors import Failed, Malformed, Refused, TongkaError, Unknown
 from tongka.keys import RsaHash
 from tongka.partners.alipay import codec, messages
@@ -72,11 +73,9 @@ class GatewayServer:
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         """Read at most the limit, answer signed."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > codec.MAX_BODY_BYTES:
-                return HttpResponse(status_code=413)
+        body = await whole_body(request.receive, codec.MAX_BODY_BYTES)
+        if body is None:
+            return HttpResponse(status_code=413)
         return HttpResponse(await self.answer(request.scope["query_string"], body), media_type=JSON)
 
     async def answer(self, query: bytes, body: bytes) -> bytes:
