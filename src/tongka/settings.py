@@ -1,8 +1,8 @@
 """Every setting of an installation: one TOML file, overridden by environment variables, checked at start.
 
 `[database] pool_max` in the file is `TONGKA_DATABASE_POOL_MAX` in the environment; `DATABASE_URL` is also read, as
-everybody expects. The classes below are the whole list: types, limits, defaults and the sentence for people. The page
-`docs/operating/settings.md` is generated from them.
+everybody expects. The classes below and in `settings_payments` are the whole list: types, limits, defaults and the
+sentence for people. The page `docs/operating/settings.md` is generated from them.
 """
 
 import tomllib
@@ -17,6 +17,8 @@ import msgspec
 from msgspec import Meta
 
 from tongka.errors import Misconfigured
+from tongka.settings_base import Seconds, Section
+from tongka.settings_payments import Alipay, Payments, Wechat
 
 CONFIG_VARIABLE = "TONGKA_CONFIG"
 PREFIX = "TONGKA_"
@@ -26,14 +28,9 @@ SECRET = "***"  # noqa: S105 - what is shown instead of one
 
 Mode = Literal["sandbox", "production"]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[int, Meta(ge=1, le=86400)]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file. `Meta(description=…)` of each field is its documentation; extra `secret` masks it."""
-
-
-class Database(_Section, frozen=True):
+class Database(Section, frozen=True):
     """Where the data is."""
 
     url: Annotated[
@@ -60,7 +57,7 @@ class Database(_Section, frozen=True):
     ] = 30
 
 
-class Web(_Section, frozen=True):
+class Web(Section, frozen=True):
     """The HTTP server."""
 
     host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
@@ -77,7 +74,7 @@ class Web(_Section, frozen=True):
     max_body: Annotated[int, Meta(description="most bytes of a request's body", ge=1024, le=1 << 24)] = 64 << 10
 
 
-class Keys(_Section, frozen=True):
+class Keys(Section, frozen=True):
     """Where the card keys and the partner keys are."""
 
     uri: Annotated[
@@ -100,7 +97,7 @@ class Keys(_Section, frozen=True):
     ] = ""
 
 
-class City(_Section, frozen=True):
+class City(Section, frozen=True):
     """The rules of this city. Dates are Asia/Shanghai."""
 
     day_cut: Annotated[
@@ -132,20 +129,7 @@ class City(_Section, frozen=True):
 _time_of_day = cache(time.fromisoformat)
 
 
-class Payments(_Section, frozen=True):
-    """The payment institution that refunds and queries go to."""
-
-    institution: Annotated[
-        Literal["none", "simulator"], Meta(description="none: partners vouch for payments; simulator: for the sandbox")
-    ] = "none"
-    notify_url: Annotated[
-        str, Meta(description="where institutions send notices: our /app/v1/notices as they reach it")
-    ] = ""
-    timeout_s: Annotated[Seconds, Meta(description="how long an answer is waited for before it is unknown")] = 10
-    ask_again_s: Annotated[Seconds, Meta(description="after which an unanswered refund is asked about again")] = 60
-
-
-class Merchant(_Section, frozen=True):
+class Merchant(Section, frozen=True):
     """Us as a merchant with gates: where rides are settled, and how long gates are waited for."""
 
     gateway: Annotated[
@@ -166,7 +150,7 @@ class Merchant(_Section, frozen=True):
     timeout_s: Annotated[Seconds, Meta(description="how long an answer of the gateway is waited for")] = 15
 
 
-class Rides(_Section, frozen=True):
+class Rides(Section, frozen=True):
     """Riding with a code: what riders may owe, and how merchants settle."""
 
     debt_limit_fen: Annotated[
@@ -186,7 +170,7 @@ class Rides(_Section, frozen=True):
     ] = 600
 
 
-class Pages(_Section, frozen=True):
+class Pages(Section, frozen=True):
     """The pages that riders see: agreement and code."""
 
     ticket_key_file: Annotated[
@@ -201,33 +185,7 @@ class Pages(_Section, frozen=True):
     refresh_s: Annotated[int, Meta(description="after which the code page shows a fresh code", ge=1, le=300)] = 60
 
 
-class Alipay(_Section, frozen=True):
-    """Alipay, where riders pay (IF3)."""
-
-    app_id: Annotated[str, Meta(description="our application at Alipay; empty: not connected")] = ""
-    app_key_file: Annotated[str, Meta(description="PEM private key of the application, RSA")] = ""
-    alipay_key_file: Annotated[str, Meta(description="PEM public key of Alipay (not ours) for this application")] = ""
-    gateway: Annotated[str, Meta(description="where requests go", pattern=r"^https?://\S+$")] = (
-        "https://openapi.alipay.com/gateway.do"
-    )
-
-
-class Wechat(_Section, frozen=True):
-    """WeChat Pay, where riders pay (IF3)."""
-
-    merchant_id: Annotated[str, Meta(description="our merchant number; empty: not connected")] = ""
-    app_id: Annotated[str, Meta(description="the app that riders pay in")] = ""
-    key_file: Annotated[str, Meta(description="PEM private key of the merchant's certificate")] = ""
-    certificate_serial: Annotated[str, Meta(description="serial number of that certificate, hex")] = ""
-    api_key_file: Annotated[str, Meta(description="APIv3 key, 32 characters: it opens notices")] = ""
-    public_key_file: Annotated[str, Meta(description="PEM public key of WeChat Pay")] = ""
-    public_key_id: Annotated[str, Meta(description="its identifier, PUB_KEY_ID_…")] = ""
-    gateway: Annotated[str, Meta(description="where requests go", pattern=r"^https?://\S+$")] = (
-        "https://api.mch.weixin.qq.com"
-    )
-
-
-class Wallet(_Section, frozen=True):
+class Wallet(Section, frozen=True):
     """Cards in phones."""
 
     session_s: Annotated[
@@ -235,7 +193,7 @@ class Wallet(_Section, frozen=True):
     ] = 3600
 
 
-class Log(_Section, frozen=True):
+class Log(Section, frozen=True):
     """What the processes write to standard error."""
 
     level: Annotated[
@@ -244,7 +202,7 @@ class Log(_Section, frozen=True):
     format: Annotated[Literal["json", "text"], Meta(description="json for machines, text for people")] = "text"
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """An installation."""
 
     mode: Annotated[
@@ -283,11 +241,11 @@ class Key:
         return isinstance(self.default, tuple)
 
 
-def _keys(section: type[_Section], prefix: str = "") -> Iterator[Key]:
+def _keys(section: type[Section], prefix: str = "") -> Iterator[Key]:
     hints = get_type_hints(section, include_extras=True)
     for field in msgspec.structs.fields(section):
         name = prefix + field.name
-        if isinstance(field.default, _Section):
+        if isinstance(field.default, Section):
             yield from _keys(type(field.default), f"{name}.")
         else:
             meta = next(item for item in hints[field.name].__metadata__ if item.description)

@@ -13,7 +13,7 @@ import structlog
 
 from tongka.errors import TongkaError
 from tongka.journeys import gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
-from tongka.journeys.app import identity, losing, ordering, paying
+from tongka.journeys.app import identity, losing, ordering, paying, payout
 from tongka.journeys.wallet import session
 from tongka.merchant.cards import open_cards
 from tongka.merchant.reports import open_reporter
@@ -73,10 +73,11 @@ def _rides(system: System) -> Iterator[Job]:
 
 
 def _app(system: System) -> Iterator[Job]:
-    """Your Server's: payments asked about, orders submitted, money of orders that came to nothing."""
+    """Your Server's: payments asked about, orders submitted, money that goes back to riders."""
     yield Job("payments", PAYMENTS_S, lambda: paying.ask_again(system))
     yield Job("app orders", PAYMENTS_S, lambda: ordering.submit_due(system))
     yield Job("strays", PAYMENTS_S, lambda: paying.return_strays(system))
+    yield Job("payouts", PAYMENTS_S, lambda: payout.pay_out(system))
     yield Job("lost cards", STORED_VALUE_S, lambda: losing.pay_out(system))
     yield Job("silent phones", STORED_VALUE_S, lambda: session.give_up_silent(system))
     yield Job("old sessions", FORGET_S, lambda: session.forget(system))

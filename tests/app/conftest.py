@@ -18,7 +18,7 @@ from tongka.crypto import sm2
 from tongka.crypto.scrypt import hashed
 from tongka.days import ZONE
 from tongka.journeys import refund
-from tongka.journeys.app import ordering, paying
+from tongka.journeys.app import ordering, paying, payout
 from tongka.keys import element_context
 from tongka.keys.keyfile import KeyRing
 from tongka.keys.software import SoftwareHsm
@@ -90,6 +90,7 @@ class Shop:
             await ordering.submit_due(self.system)
             await paying.return_strays(self.system)
             await refund.ask_again(self.system)
+            await payout.pay_out(self.system)
             self.now[0] += timedelta(seconds=61)
 
     async def phone(self, number: int = 0) -> Agent:

@@ -16,7 +16,7 @@ ISSUER = "90000001"
 VIEW = OrderView(
     order_no="1", business=AppBusiness.TOPUP, state="paying", reason="", server_order_id="", session_id="",
     issuer_id="i", device_id="d", to_device_id="", card_no="", amount_fen=1, deposit_fen=0, price_fen=0, total_fen=1,
-    paid_back_fen=0, result_code="", created_at="2026-03-02T08:00:00+08:00", parts=[],
+    paid_back_fen=0, payout=None, result_code="", created_at="2026-03-02T08:00:00+08:00", parts=[],
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ RETRY_MS = 2_000
 STREAMS_MAX = 4
 """For each rider, at once, in one process."""
 ENDED = frozenset({"done", "cancelled", "refunded", "failed"})
-"""States after which nothing more is told."""
+"""States that an order does not leave."""
 
 
 @dataclass(slots=True)
@@ -50,6 +50,11 @@ class Streams:
                 del self.open[user_id]
 
 
+def is_at_end(view: OrderView) -> bool:
+    """Whether nothing more is told of it: money on its way is waited for, what is for people is not."""
+    return view.state in ENDED and not (view.payout and view.payout.state == "sending")
+
+
 async def changes(look: Callable[[], Awaitable[OrderView]]) -> AsyncIterator[ServerSentEvent]:
     """An `order` event for the state as it is and for each change; comments in between; `end` is the last event."""
     began = beat = time.monotonic()
@@ -62,7 +67,7 @@ async def changes(look: Callable[[], Awaitable[OrderView]]) -> AsyncIterator[Ser
         elif now - beat >= HEARTBEAT_S:
             beat = now
             yield ServerSentEvent(comment="still here")
-        if view is not None and view.state in ENDED:
+        if view is not None and is_at_end(view):
             break
         await anyio.sleep(POLL_S)
     yield ServerSentEvent(event="end", data=view.state if view else "")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,6 +74,16 @@ class Part(_Model):
     session_id: str
 
 
+class Payout(_Model):
+    """How the money of a deleted card goes back, through the institutions that it was paid at."""
+
+    state: Literal["sending", "owed", "done"] = Field(
+        description="sending: refunds are under way; owed: the rest cannot be refunded, and the operator pays it"
+    )
+    done_fen: int = Field(description="the rider has it back")
+    owed_fen: int = Field(description="the rider has not, as yet")
+
+
 class OrderView(_Model):
     """An order as it stands."""
 
@@ -94,6 +104,7 @@ class OrderView(_Model):
     price_fen: int
     total_fen: int
     paid_back_fen: int = Field(description="of a deletion that is done: the balance and the deposit")
+    payout: Payout | None = Field(description="how they go back; of a migration, what was not loaded elsewhere")
     result_code: str
     created_at: datetime = Field(description="with its offset, +08:00")
     parts: list[Part]
@@ -129,6 +140,7 @@ class CardView(_Model):
     place: str = Field(description="opening, live, locked, gone")
     status: str = Field(description="00 normal, 01 blacklisted, 02 returned, 03 lost, 04 expired")
     deposit_fen: int
+    payout: Payout | None = Field(description="of a card that is deleted, or was lost and is paid out")
 
 
 class Lost(_Model):

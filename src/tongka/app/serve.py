@@ -21,13 +21,15 @@ from tongka.app.errors import add_handlers, responses, responses_of_stream
 from tongka.app.events import ENDED, Streams, changes
 from tongka.app.limits import Limit
 from tongka.app.reading import StrictRoute
-from tongka.app.views import order_view
+from tongka.app.views import card_view, order_view
 from tongka.days import ZONE
 from tongka.errors import Malformed
 from tongka.journeys.app import identity, losing, ordering, paying
 from tongka.journeys.app.refusals import TokenWrong
+from tongka.journeys.debit import RETURNED
 from tongka.payments import OURS
 from tongka.store import app as store
+from tongka.store import payouts
 from tongka.store.app import AppCard, AppMovedMeanwhile, AppOrder
 from tongka.store.orders import MovedMeanwhile
 from tongka.system import System
@@ -124,7 +126,7 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
     async def cards(user_id: Annotated[str, Depends(rider)]) -> list[s.CardView]:
         """The rider's cards, the latest first."""
         held = await store.cards_of(system.database, user_id, OURS)
-        return [_card_view(one) for one in held]
+        return [await _card_view(system, one) for one in held]
 
     @api.post("/cards/{card_no}/lost", tags=["cards"], responses=responses(401, 404, 409))
     async def lost(card_no: CardNo, user_id: Annotated[str, Depends(rider)]) -> s.Lost:
@@ -135,7 +137,7 @@ def _add_products_and_cards(api: FastAPI, system: System, rider: Rider) -> None:
     @api.post("/cards/{card_no}/found", tags=["cards"], responses=responses(401, 404, 409))
     async def found(card_no: CardNo, user_id: Annotated[str, Depends(rider)]) -> s.CardView:
         """The phone is there again: take the report back while the card is not paid out; its lock is lifted."""
-        return _card_view(await losing.take_back(system, user_id, card_no))
+        return await _card_view(system, await losing.take_back(system, user_id, card_no))
 
 
 def _add_orders(api: FastAPI, system: System, rider: Rider) -> None:
@@ -234,15 +236,8 @@ def _add_money(api: FastAPI, system: System, rider: Rider) -> None:
         return Response(answer, media_type=media)
 
 
-def _card_view(card: AppCard) -> s.CardView:
-    return s.CardView(
-        card_no=card.card_no,
-        issuer_id=card.issuer_id,
-        device_id=card.device_id,
-        place=card.place,
-        status=card.status,
-        deposit_fen=card.deposit_fen,
-    )
+async def _card_view(system: System, card: AppCard) -> s.CardView:
+    return card_view(card, await payouts.of_card(system.database, card.card_no) if card.status == RETURNED else None)
 
 
 def _wish(new: s.NewOrder) -> ordering.Wish:

@@ -1,13 +1,23 @@
 """Orders as riders see them: the order's own state until it is submitted, the card's side from there on."""
 
-from tongka.app.schemas import AppBusiness, OrderView, Part
+from collections.abc import Mapping
+from typing import Literal
+
+from tongka.app.schemas import AppBusiness, CardView, OrderView, Part, Payout
 from tongka.days import ZONE
 from tongka.journeys.app.ordering import Standing
 from tongka.payments import CARRIED_OUT
-from tongka.store.app import AppState
+from tongka.store import payouts
+from tongka.store.app import AppCard, AppState
+from tongka.store.payouts import PayoutState
 from tongka.store.wallet import Standing as CardSide
 
 REFUNDED = "B"
+PAYOUT_STATES: Mapping[PayoutState, Literal["owed", "done"]] = {
+    PayoutState.OWED: "owed",
+    PayoutState.DONE: "done",
+}
+"""Those that end; every other is on its way."""
 
 
 def state_of(standing: Standing) -> str:
@@ -43,6 +53,7 @@ def order_view(standing: Standing) -> OrderView:
         price_fen=order.fee_fen,
         total_fen=order.total_fen,
         paid_back_fen=standing.paid_back_fen,
+        payout=payout_view(standing.payout),
         result_code=order.result_code,
         created_at=order.created_at.astimezone(ZONE),
         parts=[
@@ -55,4 +66,24 @@ def order_view(standing: Standing) -> OrderView:
             )
             for one in standing.at_tsm
         ],
+    )
+
+
+def payout_view(payout: payouts.Payout | None) -> Payout | None:
+    """Nothing while a migration has it."""
+    if payout is None or not payout.total_fen:
+        return None
+    state: Literal["sending", "owed", "done"] = PAYOUT_STATES.get(payout.state, "sending")
+    return Payout(state=state, done_fen=payout.done_fen, owed_fen=payout.left_fen)
+
+
+def card_view(card: AppCard, payout: payouts.Payout | None) -> CardView:
+    return CardView(
+        card_no=card.card_no,
+        issuer_id=card.issuer_id,
+        device_id=card.device_id,
+        place=card.place,
+        status=card.status,
+        deposit_fen=card.deposit_fen,
+        payout=payout_view(payout),
     )

@@ -13,7 +13,6 @@ OPENING = "/open"
 """Behind an order's number: the part of its payment that pays for an opening; a first top-up is refunded apart."""
 CARRIED_IN, CARRIED_OUT = "/in", "/out"
 """The two halves of a migration."""
-PARTS = (OPENING, CARRIED_IN)
 
 
 class Answer(StrEnum):

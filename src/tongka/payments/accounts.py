@@ -39,6 +39,7 @@ def alipay_account(settings: Settings) -> AlipayAccount:
         notify_url=_notify_url(settings, "alipay"),
         gateway=ours.gateway,
         timeout_s=settings.payments.timeout_s,
+        refund_days=ours.refund_days,
     )
 
 
@@ -55,6 +56,7 @@ def wechat_account(settings: Settings) -> WechatAccount:
         notify_url=_notify_url(settings, "wechat"),
         gateway=ours.gateway,
         timeout_s=settings.payments.timeout_s,
+        refund_days=ours.refund_days,
     )
 
 

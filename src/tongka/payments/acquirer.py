@@ -75,6 +75,10 @@ class Acquirer(Protocol):
     def name(self) -> str:
         """What settings, payments and notices' addresses call it."""
 
+    @property
+    def refund_days(self) -> int:
+        """For how many days after a payment it can be refunded."""
+
     async def create(self, payment: Payment) -> Ticket | None:
         """Begin a payment; None: not known whether it began. The same `payment_no` again begins the same."""
 

@@ -39,6 +39,7 @@ class AlipayAccount:
     notify_url: str
     gateway: str = "https://openapi.alipay.com/gateway.do"
     timeout_s: int = 10
+    refund_days: int = 365
 
 
 class Alipay:
@@ -48,6 +49,7 @@ class Alipay:
 
     def __init__(self, account: AlipayAccount) -> None:
         self._account = account
+        self.refund_days = account.refund_days
         self._client = AliPay(
             appid=account.app_id,
             app_notify_url=account.notify_url,

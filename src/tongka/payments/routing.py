@@ -6,7 +6,7 @@ To journeys this is one `PaymentInstitution`; where a payment was made is looked
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS, PARTS, Answer, PaymentInstitution
+from tongka.payments import CARRIED_IN, CARRIED_OUT, OPENING, OURS, Answer, PaymentInstitution
 from tongka.payments.acquirer import Acquirer, RefundAsk
 from tongka.store import app, pay
 from tongka.store.db import Database
@@ -27,12 +27,17 @@ class Routed:
         if payment_order.endswith(CARRIED_IN):
             out = payment_order.removesuffix(CARRIED_IN) + CARRIED_OUT
             return _yes(sum(await app.carried(self.database, OURS, out) or ()) == amount_fen)
-        row = await pay.of_order(self.database, _order_no(payment_order))
+        row = await pay.of_order(self.database, payment_order.removesuffix(OPENING))
         return _yes(row is not None and row.state == "paid" and row.amount_fen == amount_fen)
 
     async def refund(self, institution: str, refund_no: str, payment_order: str, amount_fen: int) -> Answer:
-        """Ask first what became of it: a refund that was asked for before may have been paid."""
-        row = await pay.of_order(self.database, _order_no(payment_order)) if institution == OURS else None
+        """Ask first what became of it: a refund that was asked for before may have been paid.
+
+        What a migration brought was paid at no institution; it goes back to the payout of the card that it came from.
+        """
+        if institution == OURS and payment_order.removesuffix(OPENING).endswith(CARRIED_IN):
+            return Answer.YES
+        row = await pay.of_order(self.database, payment_order.removesuffix(OPENING)) if institution == OURS else None
         if row is None:
             return await self.others.refund(institution, refund_no, payment_order, amount_fen)
         acquirer = self.acquirers.get(row.acquirer)
@@ -43,12 +48,6 @@ class Routed:
         )
         known = await acquirer.query_refund(wanted)
         return known if known is Answer.YES else await acquirer.refund(wanted)
-
-
-def _order_no(payment_order: str) -> str:
-    for part in PARTS:
-        payment_order = payment_order.removesuffix(part)
-    return payment_order
 
 
 def _yes(holds: bool) -> Answer:  # noqa: FBT001 - the answer itself

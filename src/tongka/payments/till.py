@@ -23,6 +23,7 @@ from tongka.store.payments import Refund
 from tongka.store.till import TillPayment
 
 NAME = "sandbox"
+REFUND_DAYS = 365
 KEY = b"the sandbox till's notices"
 SIGNATURE = "x-till-signature"
 
@@ -43,6 +44,7 @@ class Till:
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
     name: str = NAME
+    refund_days: int = REFUND_DAYS
 
     async def create(self, payment: Payment) -> Ticket | None:
         temper = await till.temper(self.database)
@@ -63,14 +65,11 @@ class Till:
         return Found(Answer.YES, found.amount_fen, _trade_no(payment_no))
 
     async def refund(self, ask: RefundAsk) -> Answer:
-        """Pays once for each number, and never more than was paid."""
+        """Pays once for each number, and all together never more than was paid."""
         temper = await till.temper(self.database)
         silent, happens = self._drawn(temper.unknown_percent)
         if happens:
-            found = await till.find(self.database, ask.payment_no)
-            paid = found is not None and found.paid(self.clock()) and ask.amount_fen <= found.amount_fen
-            wanted = Refund(ask.refund_no, ask.payment_no, ask.amount_fen, paid)
-            await refunds.decide(self.database, wanted, self.clock())
+            await till.refund(self.database, ask.refund_no, ask.payment_no, ask.amount_fen, self.clock())
         return Answer.UNKNOWN if silent else await self._decided(ask)
 
     async def query_refund(self, ask: RefundAsk) -> Answer:

@@ -42,6 +42,7 @@ class WechatAccount:
     notify_url: str
     gateway: str = "https://api.mch.weixin.qq.com"
     timeout_s: int = 10
+    refund_days: int = 365
 
 
 class Wechat:
@@ -51,6 +52,7 @@ class Wechat:
 
     def __init__(self, account: WechatAccount) -> None:
         self._merchant_id = account.merchant_id
+        self.refund_days = account.refund_days
         self._client = WeChatPay(
             wechatpay_type=WeChatPayType.APP,
             mchid=account.merchant_id,

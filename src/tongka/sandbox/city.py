@@ -40,6 +40,7 @@ from tongka.sandbox import certificates, linkage_city, merchant_city, plan, ridi
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
+from tongka.settings_payments import Payments
 from tongka.shell import open_system
 from tongka.store import cards, parties
 from tongka.store.db import open_database
@@ -157,7 +158,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         web=settings.Web(host=host, port=port),
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
         city=settings.City(sweep_s=SWEEP_S),
-        payments=settings.Payments(institution="simulator", ask_again_s=SWEEP_S),
+        payments=Payments(institution="simulator", ask_again_s=SWEEP_S),
         rides=settings.Rides(timestamp_window_s=0, calls_per_s=100_000, certificate_file=str(folder / GATEWAY_CRT)),
         merchant=settings.Merchant(
             gateway=f"http://{f'[{host}]' if ':' in host else host}:{port}{riding_city.GATEWAY_PATH}",

@@ -23,6 +23,9 @@ WHERE p.acquirer = $1 AND p.payment_no = ANY ($2) AND o.refund_no <> '' AND o.st
 UNION ALL
 SELECT 'refund', {_STRAY}, p.payment_no, p.amount_fen, true FROM payment p
 WHERE p.acquirer = $1 AND p.payment_no = ANY ($2) AND p.state IN ('stray', 'returned')
+UNION ALL
+SELECT 'refund', refund_no, payment_no, amount_fen, true FROM payout_refund
+WHERE acquirer = $1 AND payment_no = ANY ($2) AND (state = 'done' OR (state = 'due' AND asked_at IS NOT NULL))
 """  # noqa: S608 - our own constants
 
 _PAID_BETWEEN = f"""
@@ -38,6 +41,9 @@ WHERE o.institution = $4 AND o.state = 'B' AND o.moved_at >= $2 AND o.moved_at <
 UNION ALL
 SELECT 'refund', {_STRAY}, p.payment_no, p.amount_fen, true FROM payment p
 WHERE p.acquirer = $1 AND p.state = 'returned' AND p.asked_at >= $2 AND p.asked_at < $3
+UNION ALL
+SELECT 'refund', refund_no, payment_no, amount_fen, true FROM payout_refund
+WHERE acquirer = $1 AND state = 'done' AND decided_at >= $2 AND decided_at < $3
 """  # noqa: S608 - our own constants
 
 

@@ -1,7 +1,7 @@
 """The proof of the books from scratch: queries that answer offending rows, and nothing when all is well.
 
 They read one snapshot and use no figure that anybody keeps but to compare it. Findings are values: one bad row never
-hides another. Those of orders, rides and prepaid cards against transfers stand beside this in files
+hides another. Those of orders, payouts, rides and prepaid cards against transfers stand beside this in files
 of their own.
 """
 
@@ -12,6 +12,7 @@ from tongka.store.check import Check
 from tongka.store.db import Database
 from tongka.store.ledger import LAST_CLOSED, LEGS
 from tongka.store.order_checks import ORDER_CHECKS
+from tongka.store.payout_checks import PAYOUT_CHECKS
 from tongka.store.prepaid_checks import PREPAID_CHECKS
 from tongka.store.ride_checks import RIDE_CHECKS
 
@@ -145,7 +146,7 @@ LEDGER_CHECKS = (
 )
 """Of the books alone, in an order in which the first finding is the nearest to the cause."""
 
-CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
+CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
 
 
 async def check(

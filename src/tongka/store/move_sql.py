@@ -2,8 +2,8 @@
 
 Its parameters, in this order: card, order, state and attempt as they were read, the state to come, time, settlement
 date, actor, event, detail; then what the arguments of `move_sql` ask for: request, digest and body of the reply, the
-values of `columns` and of `card`, institution and payment of a claim, what was decided; kind, debit, credit and amount
-of each transfer, and after them the open two-phase transfer.
+values of `columns` and of `card`, institution and payment of a claim, what was decided, what the rider is owed; kind,
+debit, credit and amount of each transfer, and after them the open two-phase transfer.
 """
 
 from functools import lru_cache
@@ -18,6 +18,10 @@ _CONFIRMED = """, confirmed AS (
     WHERE d.card_no = moved.card_no AND d.order_no = moved.order_no AND d.attempt = $4
 )"""
 
+_OWED = """, owed AS (
+    INSERT INTO payout (card_no, order_no, amount_fen, state, created_at, moved_at)
+    SELECT card_no, order_no, ${}::bigint, 'waiting', $6, $6 FROM moved
+)"""
 
 _POSTED = """, posted AS (
     INSERT INTO transfer (card_no, id, order_no, kind, pending_id, debit, credit, amount_fen, reason, posted_at,
@@ -33,7 +37,7 @@ _POSTED = """, posted AS (
 @lru_cache(maxsize=256)
 def move_sql(
     columns: tuple[str, ...], card: tuple[str, ...], *, legs: int, reserving: bool, replies: bool, claims: bool,
-    confirms: bool,
+    confirms: bool, owes: bool,
 ) -> str:  # fmt: skip
     first = 14 if replies else 11
     sets = [f"{column} = ${first + i}" for i, column in enumerate(columns)]
@@ -53,6 +57,8 @@ def move_sql(
     proposal = _PROPOSAL.format(first) if confirms else ""
     proposed, confirmed = (" AND EXISTS (SELECT FROM proposal)", _CONFIRMED) if confirms else ("", "")
     first += confirms
+    owed = _OWED.format(first) if owes else ""
+    first += owes
     leg = "(${}::text, ${}::int, ${}::int, ${}::bigint)"
     rows = ", ".join(leg.format(*range(first + 4 * i, first + 4 * i + 4)) for i in range(legs))
     posted = _POSTED.format(first + 4 * legs, rows) if legs else ""
@@ -68,5 +74,5 @@ WITH {proposal}moved AS (
     RETURNING card_no, order_no, pending_id
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $6, $8, $9, order_no, $10 FROM moved
-){posted}{replied}{carded}{claimed}{confirmed}
+){posted}{replied}{carded}{claimed}{confirmed}{owed}
 SELECT (SELECT order_no FROM moved)"""  # noqa: S608 - columns are the code's own

@@ -45,11 +45,18 @@ _DUE = """
         CASE WHEN kind = 'sale' AND state IN ('5', '8') THEN amount_fen - coalesce((
             SELECT sum(w.fee_fen) FROM wallet_order w WHERE (w.card_no, w.sale_no) = (orders.card_no, orders.order_no)
         ), 0) ELSE 0 END AS deposits,
-        CASE WHEN state = 'A' THEN amount_fen ELSE 0 END AS payable
+        CASE WHEN state = 'A' THEN amount_fen
+             WHEN kind = 'return' THEN coalesce((
+                SELECT p.amount_fen - p.carried_fen + p.back_fen - p.by_hand_fen - coalesce(sum(r.amount_fen), 0)
+                FROM payout p LEFT JOIN payout_refund r
+                    ON (r.card_no, r.order_no, r.state) = (p.card_no, p.order_no, 'done')
+                WHERE (p.card_no, p.order_no) = (orders.card_no, orders.order_no) GROUP BY p.card_no, p.order_no
+             ), 0) ELSE 0 END AS payable
     FROM orders
 """
-"""A confirmed return pays a deposit out, which the order does not name: its deposits are looked at by sign only. A sale
-in a phone earns its fee out of what was paid, and holds the rest."""
+"""What a returned card leaves payable is what its payout has not paid. A confirmed return pays a deposit out, which the
+order does not name: its deposits are looked at by sign only. A sale in a phone earns its fee out of what was paid, and
+holds the rest."""
 
 _PENDING = """
     SELECT p.card_no, p.order_no, count(*) AS number, sum(p.amount_fen) AS amount_fen, max(p.id) AS id
@@ -106,12 +113,12 @@ ORDER_CHECKS = (
     ),
     Check(
         "order_sources",
-        "an order's money comes from, and goes back to, the account that its payment names",
+        "an order's money comes from, and goes back to, the account that its payment names; payouts are apart",
         f"""
         SELECT t.order_no, o.kind, o.payment_method, o.funded_from, t.kind AS transfer, t.debit, t.credit, t.amount_fen
         FROM transfer t JOIN orders o USING (card_no, order_no)
-        WHERE (t.debit NOT IN ({_OWN}) AND t.debit <> {_SOURCE})
-           OR (t.credit NOT IN ({_OWN}) AND t.credit <> {_SOURCE} AND (o.kind, t.credit) <> ('sale', {_FEES}))
+        WHERE t.reason NOT LIKE 'payout %' AND ((t.debit NOT IN ({_OWN}) AND t.debit <> {_SOURCE})
+           OR (t.credit NOT IN ({_OWN}) AND t.credit <> {_SOURCE} AND (o.kind, t.credit) <> ('sale', {_FEES})))
         """,  # noqa: S608 - our own constants
     ),
     Check(

@@ -129,6 +129,7 @@ class Move:
         card: columns of the order's card to set.
         claim: the payment that begins to pay for the order with this move.
         confirms: the decision of two people that this move carries out is confirmed by the actor.
+        owes_fen: what the rider is to be paid out from now on, by Your Server.
         actor: who caused it, for the audit.
 
     """
@@ -145,6 +146,7 @@ class Move:
     card: Mapping[str, Any] = field(default_factory=dict)
     claim: str = ""
     confirms: bool = False
+    owes_fen: int = 0
 
     @property
     def target(self) -> State:
@@ -379,6 +381,7 @@ async def move(database: Database, step: Move) -> None:
         replies=step.reply is not None,
         claims=bool(step.claim),
         confirms=step.confirms,
+        owes=step.owes_fen > 0,
     )
     reply = (step.reply.request, step.reply.digest, step.reply.body) if step.reply else ()
     moved = await _write(
@@ -400,6 +403,7 @@ async def move(database: Database, step: Move) -> None:
             *step.card.values(),
             *((order.institution, step.claim) if step.claim else ()),
             *((step.event is Event.DECIDED_CREDITED,) if step.confirms else ()),
+            *((step.owes_fen,) if step.owes_fen else ()),
             *(part for leg, amount in transfers for part in (leg.kind, leg.debit, leg.credit, amount)),
             *((order.pending_id,) if transfers else ()),
         ),

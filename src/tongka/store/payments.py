@@ -15,7 +15,7 @@ INSERT INTO simulated_behaviour (prefix, behaviour) VALUES ($1, $2)
 ON CONFLICT (prefix) DO UPDATE SET behaviour = excluded.behaviour
 """
 _DECIDE = """
-INSERT INTO simulated_refund (refund_no, payment_order, amount_fen, paid, decided_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO simulated_refund (refund_no, payment_order, amount_fen, paid) VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING
 """
 _REFUND = "SELECT refund_no, payment_order, amount_fen, paid FROM simulated_refund WHERE refund_no = $1"
@@ -48,9 +48,9 @@ async def refund(database: Database, refund_no: str) -> Refund | None:
     return Refund(*row) if row else None
 
 
-async def decide(database: Database, wanted: Refund, at: datetime | None = None) -> None:
-    """Decide a refund, unless it was decided before; `at` where it is to stand in a day's bill."""
-    await database.execute(_DECIDE, wanted.refund_no, wanted.payment_order, wanted.amount_fen, wanted.paid, at)
+async def decide(database: Database, wanted: Refund) -> None:
+    """Decide a refund, unless it was decided before."""
+    await database.execute(_DECIDE, wanted.refund_no, wanted.payment_order, wanted.amount_fen, wanted.paid)
 
 
 async def decided_between(database: Database, start: datetime, end: datetime) -> list[Refund]:

@@ -74,6 +74,25 @@ async def find(database: Database, payment_no: str) -> TillPayment | None:
     return TillPayment(*row) if row else None
 
 
+_REFUND = """
+WITH payment AS (
+    SELECT amount_fen FROM simulated_payment WHERE payment_no = $2 AND pays AND pays_at <= $4
+), returned AS (
+    SELECT coalesce(sum(amount_fen), 0)::bigint AS amount_fen FROM simulated_refund WHERE payment_order = $2 AND paid
+)
+INSERT INTO simulated_refund (refund_no, payment_order, amount_fen, paid, decided_at)
+SELECT $1, $2, $3, coalesce((SELECT amount_fen FROM payment) >= returned.amount_fen + $3, false), $4 FROM returned
+ON CONFLICT DO NOTHING
+"""
+
+
+async def refund(database: Database, refund_no: str, payment_no: str, amount_fen: int, at: datetime) -> None:
+    """Pay back, or refuse for good: what was not paid, or is paid back already. A number is decided once."""
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM simulated_payment WHERE payment_no = $1 FOR UPDATE", payment_no)
+        await connection.execute(_REFUND, refund_no, payment_no, amount_fen, at)
+
+
 async def of_day(database: Database, start: datetime, end: datetime) -> list[TillPayment]:
     """What was paid from one moment to another."""
     rows = await database.read(

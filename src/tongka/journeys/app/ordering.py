@@ -21,8 +21,9 @@ from tongka.journeys.return_card import LOST
 from tongka.journeys.wallet import orders as tsm
 from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, WalletOrderUnknown
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
-from tongka.store import app, elements, orders, pay, wallet
+from tongka.store import app, elements, orders, pay, payouts, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
+from tongka.store.payouts import Payout
 from tongka.store.wallet import FINAL, Business, CardPlace, WalletOrder
 from tongka.system import System
 
@@ -34,6 +35,7 @@ IN_PHONE = frozenset({CardPlace.LIVE.value, CardPlace.LOCKED.value})
 UNKNOWN_RESULT = "19"
 """How the codes of results end that are unknown until the card was asked."""
 NEEDS_UNLOCKED = frozenset({Business.TOPUP.value, Business.UPDATE.value, Business.DELETE.value, MIGRATE})
+ENDS_A_CARD = frozenset({Business.DELETE.value, MIGRATE})
 METHODS = {"alipay": "03", "wechat": "04"}
 """Acquirers by Huzhou's appendix E; others are 06."""
 NUMBER_BYTES = 16
@@ -67,6 +69,8 @@ class Standing:
     """The states of its orders at the card's side that have money (Huzhou appendix G)."""
     paid_back_fen: int = 0
     """Of a deletion that is done: balance and deposit."""
+    payout: Payout | None = None
+    """How they go back; None where there is nothing, or a migration has it."""
 
 
 async def create(system: System, user_id: str, key: str, wish: Wish) -> AppOrder:
@@ -275,8 +279,17 @@ async def standing(system: System, order: AppOrder) -> Standing:
     numbers = [number for one in at_tsm for number in (one.sale_no, one.load_no) if number]
     money = [await orders.by_number(system.database, number) for number in numbers]
     states = tuple(one.state.value for one in money if one and one.amount_fen)
-    paid_back = await app.carried(system.database, OURS, order.order_no) if order.business == Business.DELETE else None
-    return Standing(order, at_tsm, states, sum(paid_back or ()))
+    if order.business not in ENDS_A_CARD:
+        return Standing(order, at_tsm, states)
+    paid_back = await app.carried(system.database, OURS, order.order_no)
+    return Standing(order, at_tsm, states, sum(paid_back or ()), await _payout(system, at_tsm))
+
+
+async def _payout(system: System, at_tsm: tuple[WalletOrder, ...]) -> Payout | None:
+    """What the rider gets for the card that an order has deleted."""
+    deletion = next((one for one in at_tsm if one.business is Business.DELETE), None)
+    payout = await payouts.of_card(system.database, deletion.card_no) if deletion else None
+    return payout if payout and payout.total_fen else None
 
 
 async def resume(system: System, order: AppOrder) -> None:
