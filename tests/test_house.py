@@ -18,8 +18,9 @@ PURE = (
 DOORS = {
     "card/reader.py": "the PC/SC reader",
     "crypto/openssl.py": "finds libcrypto, which draws the nonces of signatures",
-    "crypto/sm2.py": "the four functions over it",
-    "crypto/ecdsa.py": "makes test keys over it",
+    "crypto/ippcp.py": "finds libippcp, and draws the nonces of its signatures",
+    "crypto/sm2.py": "the four functions over both",
+    "crypto/ecdsa.py": "makes test keys over libcrypto",
 }
 """Files among them that are there to touch the world, and why."""
 

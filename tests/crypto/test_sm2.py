@@ -1,14 +1,14 @@
-"""SM3withSM2: the published vector, the round trip, and everything that must not verify."""
+"""SM3withSM2 by both libraries: the published vector, the round trip, and everything that must not verify."""
 
 import json
 import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tongka.crypto import openssl, sm2
+from tongka.crypto import ippcp, openssl, sm2
 from tongka.errors import BadSignature, Malformed, Misconfigured
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "sm2.json").read_text("utf-8"))
@@ -20,6 +20,17 @@ MESSAGE = PUBLISHED["message"].encode()
 SIGNATURE = PUBLISHED["r"] + PUBLISHED["s"]
 PUBLIC = sm2.PublicKey(b"\x04" + PUBLISHED["x"] + PUBLISHED["y"])
 PRIVATE = sm2.PrivateKey(PUBLISHED["private_key"])
+
+
+INSTALLED = ["libcrypto"] + ["ippcp"] * (ippcp.loaded() is not None)
+
+
+@pytest.fixture(autouse=True, params=INSTALLED)
+def library(request, monkeypatch) -> str:
+    """Every test runs with each library that does the arithmetic."""
+    if request.param == "libcrypto":
+        monkeypatch.setattr(ippcp, "loaded", lambda: None)
+    return request.param
 
 
 def scalar(number: int) -> bytes:
@@ -43,7 +54,7 @@ def test_the_huzhou_sample_has_the_form_but_does_not_verify():
         sm2.verify(key, sample["message"].encode(), bytes.fromhex(sample["signature"]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_what_is_signed_verifies(message):
     key = sm2.generate()

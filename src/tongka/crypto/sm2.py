@@ -1,11 +1,15 @@
 """SM3withSM2 signatures: generate, public_key, sign, verify.
 
 Sources: GB/T 32918.2 (the algorithm), GB/T 32918.5 (the curve). On the wire a signature is raw r‖s, 64 bytes, and a
-public key is a point, compressed (33 bytes) or not (65). The arithmetic is `tongka.crypto.openssl`'s; what is ours is
-only the strict conversion to and from what it reads.
+public key is a point, compressed (33 bytes) or not (65). The arithmetic is `tongka.crypto.ippcp`'s where it is
+installed and `tongka.crypto.openssl`'s elsewhere; what is ours is only the strict reading of keys and signatures.
 """
 
-from tongka.crypto import openssl
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SM3, Hash
+
+from tongka.crypto import ippcp, openssl
 from tongka.errors import BadSignature, Malformed
 
 SIGNATURE_LEN = 64
@@ -17,6 +21,13 @@ DEFAULT_ID = b"1234567812345678"
 
 _N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 """The order of the curve's base point."""
+_CURVE = bytes.fromhex(
+    "FFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC"
+    "28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93"
+    "32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7"
+    "BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0"
+)
+"""a, b, and the base point's x and y."""
 
 _FORMS = {(COMPRESSED_LEN, b"\x02"), (COMPRESSED_LEN, b"\x03"), (POINT_LEN, b"\x04")}
 
@@ -98,6 +109,9 @@ def public_key(key: PrivateKey) -> PublicKey:
 
 def sign(key: PrivateKey, message: bytes) -> bytes:
     """SM3withSM2 over `message`, raw r‖s."""
+    fast = ippcp.loaded()
+    if fast:
+        return fast.sign(key.secret_bytes(), _digest(key.public_key, message))
     return _raw(openssl.sign(key._pkey, DEFAULT_ID, message))  # noqa: SLF001 - one module, two kinds of key
 
 
@@ -109,9 +123,30 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
 
     """
     r, s = _integers(signature)
-    der = _der(r, s)
-    if not openssl.verify(key._pkey, DEFAULT_ID, message, der):  # noqa: SLF001 - one module, two kinds of key
+    fast = ippcp.loaded()
+    if fast:
+        good = fast.verify(key.point[1:], _digest(key, message), signature)
+    else:
+        good = openssl.verify(key._pkey, DEFAULT_ID, message, _der(r, s))  # noqa: SLF001 - one module, two kinds of key
+    if not good:
         raise BadSignature("the SM2 signature does not verify: another key, or another text")
+
+
+def _digest(key: PublicKey, message: bytes) -> bytes:
+    """What is signed in the end (GB/T 32918.2 6.1, steps A1 and A2)."""
+    return _sm3(_signer(key.point[1:]) + message)
+
+
+@lru_cache(maxsize=1024)
+def _signer(point: bytes) -> bytes:
+    """Z: the signer's identity, the curve and the public key (GB/T 32918.2 5.5)."""
+    return _sm3((8 * len(DEFAULT_ID)).to_bytes(2, "big") + DEFAULT_ID + _CURVE + point)
+
+
+def _sm3(data: bytes) -> bytes:
+    digest = Hash(SM3())
+    digest.update(data)
+    return digest.finalize()
 
 
 def _integers(signature: bytes) -> tuple[int, int]:
