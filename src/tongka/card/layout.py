@@ -113,7 +113,14 @@ class Layout:
         """
         if len(data) != cls.LENGTH:
             raise Malformed(f"file {cls.NAME}", f"{cls.LENGTH} bytes are expected, not {len(data)}")
-        return cls(**{name: _decode(cls.NAME, name, kind, data[o : o + n]) for name, o, n, kind in cls.declared()})
+        values = {}
+        for name, offset, length, kind in cls.declared():
+            part = data[offset : offset + length]
+            try:
+                values[name] = kind.decode(part)
+            except ValueError as wrong:
+                raise Malformed(f"file {cls.NAME}, {name}", f"{part.hex().upper()} is not {kind.label}") from wrong
+        return cls(**values)
 
     def build(self) -> bytes:
         """The bytes as they stand on the card.
@@ -132,13 +139,6 @@ class Layout:
 def _placed(f: "Field[Any]") -> tuple[int, int, Kind]:
     place: tuple[int, int, Kind] = f.metadata["at"]
     return place
-
-
-def _decode(file: str, name: str, kind: Kind, data: bytes) -> object:
-    try:
-        return kind.decode(data)
-    except ValueError as wrong:
-        raise Malformed(f"file {file}, {name}", f"{data.hex().upper()} is not {kind.label}") from wrong
 
 
 def _encode(file: str, name: str, kind: Kind, value: Any, length: int) -> bytes:

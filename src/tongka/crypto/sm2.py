@@ -134,19 +134,19 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> None:
 
 def _digest(key: PublicKey, message: bytes) -> bytes:
     """What is signed in the end (GB/T 32918.2 6.1, steps A1 and A2)."""
-    return _sm3(_signer(key.point[1:]) + message)
+    digest = _begun(key.point).copy()
+    digest.update(message)
+    return digest.finalize()
 
 
 @lru_cache(maxsize=1024)
-def _signer(point: bytes) -> bytes:
-    """Z: the signer's identity, the curve and the public key (GB/T 32918.2 5.5)."""
-    return _sm3((8 * len(DEFAULT_ID)).to_bytes(2, "big") + DEFAULT_ID + _CURVE + point)
-
-
-def _sm3(data: bytes) -> bytes:
-    digest = Hash(SM3())
-    digest.update(data)
-    return digest.finalize()
+def _begun(point: bytes) -> Hash:
+    """SM3 that has taken in Z: the signer's identity, the curve and the public key (GB/T 32918.2 5.5)."""
+    signer = Hash(SM3())
+    signer.update((8 * len(DEFAULT_ID)).to_bytes(2, "big") + DEFAULT_ID + _CURVE + point[1:])
+    begun = Hash(SM3())
+    begun.update(signer.finalize())
+    return begun
 
 
 def _integers(signature: bytes) -> tuple[int, int]:

@@ -22,10 +22,13 @@ LEFT_OUT = "(left out)"
 log = structlog.get_logger()
 
 
+def are_told() -> bool:
+    """Whether the level of the log is debug; asked once, when a server starts: asking costs more than it seems."""
+    return bool(log.is_enabled_for(logging.DEBUG))
+
+
 def tell_ran(operation: str, data: dict[str, Any]) -> None:
     """What a message says that its card ran; nothing of it has been looked at yet."""
-    if not log.is_enabled_for(logging.DEBUG):
-        return
     listed, answers = _entries(data.get("apdulist")), _entries(data.get("apduresp"))
     if answers:
         shown = [f"{command} -> {_shown(command, answer)}" for command, answer in zip(listed, answers, strict=False)]
@@ -36,7 +39,7 @@ def tell_ran(operation: str, data: dict[str, Any]) -> None:
 
 def tell_to_run(operation: str, commands: Sequence[Command]) -> None:
     """What an answer has the card run next."""
-    if commands and log.is_enabled_for(logging.DEBUG):
+    if commands:
         log.debug("a card is to run", operation=operation, commands=[command.hex for command in commands])
 
 

@@ -70,6 +70,7 @@ class CardFrontServer:
         self._system = system
         self._keys: dict[tuple[str, str], PartnerKey] = {}
         self._unbelieved = Unbelieved(system, ENDPOINT)
+        self._tells_apdus = apdus.are_told()
 
     async def respond(self, scope: Scope, body: bytes) -> bytes | None:
         """The answer to a message as it came; None where its path names no operation."""
@@ -118,7 +119,8 @@ class CardFrontServer:
         _require_fresh(parsed, now, self._system.settings.city.replay_window_s)
         self._require_parties(parsed)
         operation = operation_for(name, parsed.data) or OPERATIONS[name]
-        apdus.tell_ran(operation.name, parsed.data)
+        if self._tells_apdus:
+            apdus.tell_ran(operation.name, parsed.data)
         call = Call(
             system=self._system,
             actor=parsed.envelope.institution,
@@ -140,7 +142,8 @@ class CardFrontServer:
     async def _seal(self, operation: Operation, outcome: Outcome | TongkaError, mode: SignMode) -> bytes:
         if isinstance(outcome, TongkaError):
             return await self._seal_error(outcome, mode)
-        apdus.tell_to_run(operation.name, outcome.commands)
+        if self._tells_apdus:
+            apdus.tell_to_run(operation.name, outcome.commands)
         result, text, data = answer_of(operation, outcome)
         return await self._sign(codec.answer_text(result, text, data), mode)
 
