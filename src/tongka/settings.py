@@ -191,6 +191,9 @@ class Wallet(Section, frozen=True):
     session_s: Annotated[
         Seconds, Meta(description="after which a session without contact is over; its order revives it")
     ] = 3600
+    element_hold_s: Annotated[
+        Seconds, Meta(description="how long a phone that fell silent keeps other sessions from its secure element")
+    ] = 5
 
 
 class Log(Section, frozen=True):

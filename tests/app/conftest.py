@@ -19,6 +19,7 @@ from tongka.crypto.scrypt import hashed
 from tongka.days import ZONE
 from tongka.journeys import refund
 from tongka.journeys.app import ordering, paying, payout
+from tongka.journeys.wallet import session
 from tongka.keys import element_context
 from tongka.keys.keyfile import KeyRing
 from tongka.keys.software import SoftwareHsm
@@ -100,7 +101,10 @@ class Shop:
         row = Element(image.se_id, image.device_id, image.scp, image.key_version, image.security_domain, sealed)
         await elements.add_element(self.system.database, row)
         chip = SoftwareElement(image, secrets.token_bytes)
-        return Agent(self.http, "", sm2.generate(), chip, image.se_id, image.device_id, ISSUER)
+        return Agent(self.http, "", sm2.generate(), chip, image.se_id, image.device_id, ISSUER, wait=self.wait)
+
+    def wait(self, delay_ms: int) -> None:
+        self.now[0] += timedelta(milliseconds=delay_ms)
 
     async def opened(self, phone: Agent, amount_fen: int = 1_000) -> dict:
         order = await self.paid(
@@ -120,7 +124,8 @@ def purse(phone: Agent):
 
 
 @pytest.fixture
-async def shop(database) -> Shop:
+async def shop(database, monkeypatch) -> Shop:
+    monkeypatch.setattr(session, "ASIDE_S", 0.0)
     now = [datetime(2026, 3, 2, 8, 0, 0, tzinfo=ZONE)]
     clock = lambda: now[0]  # noqa: E731
     acquirers = {"sandbox": Till(database, clock, secrets.token_bytes)}

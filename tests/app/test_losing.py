@@ -147,6 +147,35 @@ async def test_a_deletion_that_broke_off_is_blocked_too_and_pays_by_itself(shop)
     await shop.books()
 
 
+async def test_a_card_is_locked_anew_each_time_it_is_lost_though_one_return_of_it_is_under_way(shop):
+    phone = await shop.phone()
+    number = (await shop.opened(phone))["card_no"]
+    deleted = await shop.order("DELETE", card_no=number)
+
+    def cut(step: str) -> None:
+        if step == "order" and b'"8054' in phone.orders[-1]:
+            raise Cut
+
+    phone.cut = cut
+    with pytest.raises(Cut):
+        await phone.run(deleted["session_id"])
+    phone.cut = lambda _: None
+    sessions = []
+    for _ in range(3):
+        shop.now[0] += timedelta(seconds=1)
+        await report(shop, number)
+        await report(shop, number)
+        sessions.append((await order_of(shop, "LOCK"))["session_id"])
+        assert (await shop.ask("POST", f"/cards/{number}/found")).json()["status"] == "00"
+    assert len(set(sessions)) == 3
+    shop.now[0] += timedelta(seconds=1)
+    await report(shop, number)
+    assert [await phone.run(one) for one in sessions] == ["cancelled/withdrawn"] * 3
+    assert await phone.run((await order_of(shop, "LOCK"))["session_id"]) == "done"
+    assert phone.element.image.instances[AID].locked
+    await shop.books()
+
+
 async def test_nobody_elses_card_is_found(shop):
     phone = await shop.phone()
     number = (await shop.opened(phone))["card_no"]

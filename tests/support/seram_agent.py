@@ -20,6 +20,8 @@ class Agent:
     Attributes:
         element: `transmit(apdu) -> Response`; raises CardGone where the power went.
         cut: called before each step with its name; raises `Cut` where the phone is to die.
+        stops: at the first error status word of a list it runs no more of it.
+        wait: called with the milliseconds that an order wants the next report to be delayed by.
         orders: every order that came, as bytes.
 
     """
@@ -33,6 +35,8 @@ class Agent:
     issuer_id: str
     cut: object = lambda _: None
     use_round: bool = True
+    wait: object = lambda _: None
+    stops: bool = False
     orders: list = field(default_factory=list)
     apdus: list = field(default_factory=list)
 
@@ -81,15 +85,23 @@ class Agent:
             for command in order.get("ramCommands", []):
                 kind = command["ramCommandType"]
                 if kind == "seRamCommand":
-                    answers = [self.transmit(apdu) for apdu in command["listOfCAPDU"]]
+                    answers = self.transmit_all(command["listOfCAPDU"])
                 elif kind == "notificationCommand":
                     notice = command["deviceAppNotification"]
                 elif kind == "ramStopCommand":
                     return "stop" if last else notice
+            self.wait(order.get("delay", 0))
             self.cut("report")
             order = await self.report(session, "POLLING" if answers is None else "PROCESSED", answers, order["round"])
             self.cut("order")
         raise AssertionError("the session does not end")
+
+    def transmit_all(self, apdus: list) -> list:
+        answers: list = []
+        for apdu in apdus:
+            refused = self.stops and any(not one.endswith("9000") for one in answers)
+            answers.append("" if refused else self.transmit(apdu))
+        return answers
 
     def transmit(self, apdu: str) -> str:
         self.cut("before")

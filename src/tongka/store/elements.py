@@ -1,6 +1,6 @@
 """Secure elements that we may manage, and the card numbers to give out for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from tongka.errors import Failed
 from tongka.store.db import Database
@@ -14,7 +14,7 @@ class NumbersUsedUp(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A secure element; `keys` are sealed."""
+    """A secure element; `keys` are sealed, `cplc` is what the chip proved to be, None before its first channel."""
 
     se_id: str
     device_id: str
@@ -22,6 +22,11 @@ class Element:
     key_version: int
     security_domain: bytes
     keys: bytes
+    cplc: bytes | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(Element))
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM secure_element"  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ async def add_element(database: Database, element: Element) -> None:
 async def elements_of(database: Database, device_id: str) -> list[Element]:
     """The elements of a device, by their identifiers."""
     (rows,) = await database.read_joined(
-        "SELECT ARRAY(SELECT ROW(se_id, device_id, scp, key_version, security_domain, keys) FROM secure_element"
+        f"SELECT ARRAY(SELECT ROW({', '.join(COLUMNS)}) FROM secure_element"  # noqa: S608 - our own names
         " WHERE device_id = $1 ORDER BY se_id)",
         device_id,
     )
@@ -61,11 +66,7 @@ async def elements_of(database: Database, device_id: str) -> list[Element]:
 
 async def every(database: Database, device_id: str = "") -> list[Element]:
     """Every element, or those of one device, by device and identifier."""
-    rows = await database.read(
-        "SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element"
-        " WHERE $1 IN ('', device_id) ORDER BY device_id, se_id",
-        device_id,
-    )
+    rows = await database.read(f"{_SELECT} WHERE $1 IN ('', device_id) ORDER BY device_id, se_id", device_id)
     return [Element(*row) for row in rows]
 
 

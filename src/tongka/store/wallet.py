@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from tongka.errors import Busy
-from tongka.store import cards, orders
+from tongka.store import cards, elements, orders
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
 from tongka.store.elements import Element
@@ -109,7 +109,15 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """One round: the order of this number is given out, and the script stands there."""
+    """One round: the order of this number is given out, and the script stands there.
+
+    Attributes:
+        element: the chip that it has commands for, or that it is done with; empty where neither.
+        held_until: how long the session may be silent before another takes the chip; None where it is done with it.
+        silent_since: another session that held the chip no longer than this has lost it.
+        cplc: what the chip has proved to be; known chips stay what they are.
+
+    """
 
     order: WalletOrder
     report: bytes
@@ -118,6 +126,10 @@ class Advance:
     state: Standing
     reason: str
     at: datetime
+    element: str = ""
+    held_until: datetime | None = None
+    silent_since: datetime | None = None
+    cplc: bytes | None = None
 
 
 _NAMES = tuple(field.name for field in fields(WalletOrder))
@@ -269,14 +281,14 @@ SELECT {", ".join(f"o.{name}" for name in _NAMES)}, {", ".join(f"c.{name}" for n
     {MAC_FAILURES.format(card_no="o.card_no", since="$2")}
 FROM (SELECT 1) AS one LEFT JOIN (
     wallet_order o JOIN card c USING (card_no) CROSS JOIN LATERAL (
-        SELECT se_id, device_id, scp, key_version, security_domain, keys FROM secure_element s
+        SELECT {", ".join(elements.COLUMNS)}, holder, held_until FROM secure_element s
         WHERE s.device_id = o.device_id AND (o.elements = '{{}}' OR s.se_id = ANY (o.elements))
         ORDER BY s.se_id <> o.se_id, s.se_id LIMIT 1
     ) AS e
 ) ON o.session_id = $1
 """  # noqa: S608 - our own names
 _CARD_FROM, _ELEMENT_FROM = len(_NAMES), len(_NAMES) + len(cards.COLUMNS)
-_ELEMENT_TO = _ELEMENT_FROM + len(fields(Element))
+_ELEMENT_TO = _ELEMENT_FROM + len(elements.COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +297,7 @@ class Session:
 
     Attributes:
         element: the handshake's, else the device's first that the order allows.
+        holder: the session whose commands went to the element last, and until when others wait for it; empty if none.
         orders: its own, by number, and the one of the card that has a command under way.
         mac_failures: of the card, since the moment asked for.
 
@@ -293,8 +306,19 @@ class Session:
     order: WalletOrder
     card: CardRow
     element: Element
+    holder: str
+    held_until: datetime | None
     orders: dict[str, Order]
     mac_failures: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody else's commands went to the element since this session's."""
+        return self.holder == self.order.session_id
+
+    def is_kept_out(self, at: datetime) -> bool:
+        """Whether another session works at the element."""
+        return bool(self.holder) and not self.holds and self.held_until is not None and self.held_until > at
 
 
 async def session(database: Database, session_id: str, failures_since: datetime) -> Session | None:
@@ -302,12 +326,15 @@ async def session(database: Database, session_id: str, failures_since: datetime)
     values = tuple(await database.read_joined(_SESSION, session_id, failures_since))
     if values[0] is None:
         return None
+    holder, held_until, open_ones, mac_failures = values[_ELEMENT_TO:]
     return Session(
         _wallet_order(dict(zip(_NAMES, values, strict=False))),
         CardRow(*values[_CARD_FROM:_ELEMENT_FROM]),
         Element(*values[_ELEMENT_FROM:_ELEMENT_TO]),
-        {row["order_no"]: orders.order_of_record(row) for row in values[_ELEMENT_TO]},
-        values[_ELEMENT_TO + 1],
+        holder,
+        held_until,
+        {row["order_no"]: orders.order_of_record(row) for row in open_ones},
+        mac_failures,
     )
 
 
@@ -330,10 +357,17 @@ async def greet(database: Database, session_id: str, element: tuple[str, str], a
 
 
 _ADVANCE = """
-WITH advanced AS (
+WITH held AS (
+    UPDATE secure_element
+    SET holder = CASE WHEN $10::timestamptz IS NULL THEN '' ELSE $1 END, held_until = $10::timestamptz,
+        cplc = coalesce(cplc, $11)
+    WHERE se_id = $9 AND (holder = $1 OR ($10::timestamptz IS NOT NULL AND (holder = '' OR held_until <= $12)))
+    RETURNING se_id
+), advanced AS (
     UPDATE wallet_order
     SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7
     WHERE session_id = $1 AND round = $2 AND state NOT IN ('done', 'failed', 'cancelled')
+        AND ($10::timestamptz IS NULL OR EXISTS (SELECT FROM held))
     RETURNING session_id, round
 ), kept AS (
     INSERT INTO wallet_round (session_id, round, report, body, at)
@@ -344,7 +378,7 @@ SELECT EXISTS (SELECT FROM kept)
 
 
 async def advance(database: Database, step: Advance) -> bool:
-    """Give out the next order; False where another request did so first."""
+    """Give out the next order; False where another request did so first, or another session took the element."""
     order = step.order
     (done,) = await database.fetch_joined(
         _ADVANCE,
@@ -356,6 +390,10 @@ async def advance(database: Database, step: Advance) -> bool:
         step.reason,
         step.at,
         step.body,
+        step.element,
+        step.held_until,
+        step.cplc,
+        step.silent_since,
     )
     return bool(done)
 
@@ -387,14 +425,18 @@ async def silent(database: Database, before: datetime, reason: str) -> int:
 
 
 async def finish(database: Database, order: WalletOrder, state: Standing, reason: str) -> bool:
-    """End an order from outside its session; False where it ended otherwise."""
+    """End an order from outside its session, which lets go of its element; False where it ended otherwise."""
     tag = await database.execute(
-        "UPDATE wallet_order SET state = $3, reason = $4 WHERE institution = $1 AND server_order_id = $2"
+        "WITH freed AS (UPDATE secure_element SET holder = '', held_until = NULL"
+        " WHERE device_id = $5 AND holder = $6)"
+        " UPDATE wallet_order SET state = $3, reason = $4 WHERE institution = $1 AND server_order_id = $2"
         " AND state NOT IN ('done', 'failed', 'cancelled')",
         order.institution,
         order.server_order_id,
         state.value,
         reason,
+        order.device_id,
+        order.session_id,
     )
     return tag == "UPDATE 1"
 

@@ -10,6 +10,7 @@ from starlette.routing import Mount
 
 from seram_agent import Agent
 from tongka.journeys import refund
+from tongka.journeys.wallet import session
 from tongka.keys import element_context
 from tongka.partners.huawei import serve
 from tongka.sandbox.card.machine import SoftwareCard
@@ -28,6 +29,11 @@ class Phones:
     world: object
     http: httpx.AsyncClient
 
+    def agent(self, element: object, se_id: str, device: str) -> Agent:
+        """It waits in the world's own time."""
+        wait = lambda delay_ms: self.world.pass_time(milliseconds=delay_ms)  # noqa: E731
+        return Agent(self.http, "90000001", self.world.partner_key, element, se_id, device, ISSUER, wait=wait)
+
     async def with_card(self, card: SoftwareCard, number: str = "1") -> Agent:
         """A phone whose element holds a card that is in use."""
         agent = await self.empty(card, number)
@@ -44,7 +50,7 @@ class Phones:
         await elements.add_element(
             self.world.database, Element(se_id, device, "03", 1, bytes.fromhex("A000000151000000"), b"")
         )
-        return Agent(self.http, "90000001", self.world.partner_key, element, se_id, device, ISSUER)
+        return self.agent(element, se_id, device)
 
     async def refunds(self) -> None:
         await refund.ask_again(self.world.system)
@@ -57,11 +63,12 @@ class Phones:
         row = Element(image.se_id, image.device_id, image.scp, image.key_version, image.security_domain, sealed)
         await elements.add_element(self.world.database, row)
         chip = SoftwareElement(image, secrets.token_bytes)
-        return Agent(self.http, "90000001", self.world.partner_key, chip, image.se_id, image.device_id, ISSUER)
+        return self.agent(chip, image.se_id, image.device_id)
 
 
 @pytest.fixture
-async def phones(world):
+async def phones(world, monkeypatch):
+    monkeypatch.setattr(session, "ASIDE_S", 0.0)
     await elements.add_range(world.database, CardRange(ISSUER, "huzhou-ministry-3des", "31048806", 11, 10**11 - 1))
     app = Starlette(
         routes=[*serve.order_routes(world.system), Mount("/gp/seram", routes=serve.seram_routes(world.system))]

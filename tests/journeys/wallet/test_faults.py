@@ -278,7 +278,7 @@ async def test_another_card_says_nothing_about_a_topup_that_may_be_on_the_right_
 async def test_a_deletion_whose_debit_is_out_is_not_withdrawn_and_one_that_rides_overtook_goes_on(world, phones):
     phone = await phones.new()
     assert await phone.do("OPEN", "O1", amount=1_000) == "done"
-    session = await broken_off(phone, "DELETE", "D1", 16)
+    session = await broken_off(phone, "DELETE", "D1", 20)
     assert (await phone.withdraw("D1")).status_code == 409
     purse = phone.element.image.instances[AID].purse
     assert purse.balance_fen == 1_000

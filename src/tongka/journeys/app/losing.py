@@ -11,12 +11,14 @@ from tongka.journeys.wallet import orders as tsm
 from tongka.journeys.wallet.calls import quiet_call
 from tongka.payments import OURS
 from tongka.store import app, wallet
-from tongka.store.app import AppCard, AppMovedMeanwhile
+from tongka.store.app import AppCard, AppMovedMeanwhile, AppOrder, AppState
 from tongka.store.orders import Order
-from tongka.store.wallet import Business, CardPlace, Standing
+from tongka.store.wallet import FINAL, Business, CardPlace, Standing
 from tongka.system import System
 
 BATCH = 50
+LOST, FOUND = "lost {}", "found {}"
+"""Under which names a claim's locks and unlocks are ordered."""
 
 
 async def report(system: System, user_id: str, card_no: str) -> datetime:
@@ -28,7 +30,7 @@ async def report(system: System, user_id: str, card_no: str) -> datetime:
     call = quiet_call(system, OURS, system.clock())
     claim = await lost_card.report(call, card_no, tsm.OTHER)
     if card.place in IN_PHONE:
-        await _order(system, user_id, card, Business.LOCK, _lock_key(claim))
+        await _order(system, user_id, card, Business.LOCK, LOST.format(claim.order_no))
     return lost_card.due_at(claim, call.at, _wait(system))
 
 
@@ -43,7 +45,7 @@ async def take_back(system: System, user_id: str, card_no: str) -> AppCard:
     card = await ordering.own_card(system, user_id, card_no)
     claim = await lost_card.take_back(quiet_call(system, OURS, system.clock()), card_no)
     if claim and await _may_be_locked(system, user_id, claim):
-        await _order(system, user_id, card, Business.UNLOCK, f"found {claim.order_no}")
+        await _order(system, user_id, card, Business.UNLOCK, FOUND.format(claim.order_no))
     return await ordering.own_card(system, user_id, card_no)
 
 
@@ -57,7 +59,7 @@ async def take_back_for(system: System, card_no: str) -> AppCard:
 
 async def _may_be_locked(system: System, user_id: str, claim: Order) -> bool:
     """Give the lock up; whether the phone may have carried it out by then."""
-    order = await app.by_request(system.database, user_id, _lock_key(claim))
+    _, order = await _latest(system, user_id, LOST.format(claim.order_no))
     if order is None:
         return False
     with suppress(NotRefundable, AppMovedMeanwhile):
@@ -66,13 +68,36 @@ async def _may_be_locked(system: System, user_id: str, claim: Order) -> bool:
     return at_tsm is not None and (at_tsm.state is not Standing.CANCELLED or at_tsm.round > 0)
 
 
-async def _order(system: System, user_id: str, card: AppCard, business: Business, key: str) -> None:
+async def _order(system: System, user_id: str, card: AppCard, business: Business, name: str) -> None:
+    """The order that is under way under this name; a fresh one where the last has ended, and perhaps was given up.
+
+    A card may be lost and found again and again while one return of it is under way.
+    """
+    key, order = await _latest(system, user_id, name)
     wish = Wish(business=business, device_id=card.device_id, card_no=card.card_no)
-    await ordering.create(system, user_id, key, wish)
+    if order is None:
+        await ordering.create(system, user_id, key, wish)
+    elif await _has_ended(system, order) and (business is Business.UNLOCK or card.place != CardPlace.LOCKED):
+        await ordering.create(system, user_id, _next_key(key), wish)
 
 
-def _lock_key(claim: Order) -> str:
-    return f"lost {claim.order_no}"
+async def _latest(system: System, user_id: str, name: str) -> tuple[str, AppOrder | None]:
+    """The last order under a name, with its key; the first key and None where there is none."""
+    key, found = name, None
+    while (order := await app.by_request(system.database, user_id, _next_key(key) if found else key)) is not None:
+        key, found = order.request_key, order
+    return key, found
+
+
+def _next_key(key: str) -> str:
+    """`lost 17`, `lost 17 2`, `lost 17 3`."""
+    name, number, *times = key.split()
+    return f"{name} {number} {int(*times or (1,)) + 1}"
+
+
+async def _has_ended(system: System, order: AppOrder) -> bool:
+    at_tsm = await wallet.by_server_order(system.database, OURS, order.order_no)
+    return at_tsm.state in FINAL if at_tsm else order.state in {AppState.CANCELLED, AppState.FAILED}
 
 
 def _wait(system: System) -> timedelta:

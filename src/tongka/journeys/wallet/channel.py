@@ -2,8 +2,13 @@
 
 The session's keys are made by the HSM, and kept only as the sealed part of the script's state. A channel ends whenever
 the element loses its power; then a command is refused, and the script opens another.
+
+Before that the chip is asked who it is: the production data (CPLC) that its maker wrote into it. They are kept when the
+channel has proved that this chip holds the element's keys; another chip is refused from then on. Not every element
+tells them, so a no costs nothing: the question stands at the end of a list, where agents that stop at a refusal stop.
 """
 
+from contextlib import suppress
 from enum import Enum, auto
 
 from tongka.card import global_platform as gp
@@ -12,6 +17,7 @@ from tongka.card.secure_channel import Channel, initialize_update
 from tongka.card.secure_channel.protocol import CHALLENGE_LEN
 from tongka.errors import CardError, Malformed
 from tongka.journeys.wallet.program import ElementRefuses, Heard, LookAgain, Phase, Run, Said
+from tongka.journeys.wallet.refusals import WrongElement
 from tongka.keys import ElementKeys
 
 CHANNEL = "channel"
@@ -21,8 +27,38 @@ def element_keys(run: Run) -> ElementKeys:
     return ElementKeys(run.element.se_id, run.element.scp, run.element.key_version, run.element.keys)
 
 
+def who(run: Run) -> tuple[Command, Command]:
+    """The question who the chip is, for the end of a list; `meet` reads the answers."""
+    return gp.select_domain(run.element.security_domain), gp.get_cplc()
+
+
+def meet(run: Run, heard: Heard) -> Heard:
+    """Who the chip is, by the last answers; the others. Where only these are missing, it is asked on its own.
+
+    Raises:
+        WrongElement: not the one that the element was.
+
+    """
+    told = heard[-1]
+    run.program.met = told is not None or not heard.script
+    if told is not None and told.ok:
+        with suppress(Malformed):
+            _compare(run, gp.Cplc.parse(told.data))
+    return Heard(heard.answers[: -len(who(run))])
+
+
+def _compare(run: Run, told: gp.Cplc) -> None:
+    known = run.element.cplc
+    if known is not None and gp.Cplc(known).serial != told.serial:
+        raise WrongElement(f"another chip answers as element {run.element.se_id}")
+    run.program.cplc = told.raw
+
+
 async def begin(run: Run, after: str) -> Said:
     """Select the security domain and open a channel; `after` reads EXTERNAL AUTHENTICATE's answer and the status."""
+    if not run.program.met:
+        run.program.after = after
+        return run.send("channel.met", *who(run))
     run.program.host_challenge = run.system.random(CHALLENGE_LEN)
     run.program.after = after
     return run.send(
@@ -30,6 +66,13 @@ async def begin(run: Run, after: str) -> Said:
         gp.select_domain(run.element.security_domain),
         initialize_update(run.element.key_version, run.program.host_challenge),
     )
+
+
+async def met(run: Run, heard: Heard) -> Said:
+    """Asked once on its own, an element that tells nothing is asked no more."""
+    meet(run, heard)
+    run.program.met = True
+    return await begin(run, run.program.after)
 
 
 async def opened(run: Run, heard: Heard) -> Said:
@@ -42,6 +85,7 @@ async def opened(run: Run, heard: Heard) -> Said:
     program = run.program
     program.greeting = answer.data
     channel, authenticate = await run.system.hsm.open_channel(element_keys(run), program.host_challenge, answer.data)
+    run.proved = program.cplc or None
     look = gp.get_status(run.card.profile.aid)
     channel, wrapped = channel.wrap(look)
     program.channel = channel.to_json()
@@ -89,4 +133,4 @@ def send(run: Run, phase: str, *sent: Command) -> Said:
     return run.send(phase, *sent, wrapped=wrapped)
 
 
-PHASES: dict[str, Phase] = {"channel.opened": opened}
+PHASES: dict[str, Phase] = {"channel.met": met, "channel.opened": opened}

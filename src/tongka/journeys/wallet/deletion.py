@@ -42,11 +42,13 @@ async def start(run: Run, _: Mapping[str, Order]) -> Said:
         commands.select_purse(card.profile.aid),
         READ_15,
         commands.init_for_load(0, run.program.challenge),
+        *channel.who(run),
     )
 
 
 async def look(run: Run, heard: Heard) -> Said:
     """The balance that the card vouches for decides whether there is something to debit."""
+    heard = channel.meet(run, heard)
     card = run.card
     if heard.status(0) == StatusWord.FILE_NOT_FOUND:
         return await run.end_without_card()

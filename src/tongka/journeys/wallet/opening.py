@@ -37,7 +37,7 @@ async def start(run: Run, standing: Mapping[str, Order]) -> Said:
         return await _opened(run, standing)
     if sale.state in WITHDRAWN:
         return run.end(Standing.CANCELLED)
-    return run.send("open.look", commands.select_purse(run.card.profile.aid), _read(File15))
+    return run.send("open.look", commands.select_purse(run.card.profile.aid), _read(File15), *channel.who(run))
 
 
 def _read(layout: type[File15 | File16 | File17]) -> Command:
@@ -46,6 +46,7 @@ def _read(layout: type[File15 | File16 | File17]) -> Command:
 
 async def look(run: Run, heard: Heard) -> Said:
     """Our card: it only remains to prove. Another live card: the element holds one. Else: install."""
+    heard = channel.meet(run, heard)
     card = run.card
     told = heard[1]
     run.program.seen = heard.status(0) == StatusWord.OK and told is not None

@@ -8,7 +8,7 @@ whose moves compare before they set.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import msgspec
@@ -27,6 +27,9 @@ from tongka.system import System
 
 CARD_NOT_THERE, CARD_LOCKED = "card_not_there", "card_locked"
 """The element has no such instance, or it was locked."""
+SETTLING = frozenset({"settle.told", "lock.settled"})
+"""The phases that card management answers to, for whichever order broke off."""
+TAKEN_MAX = 6
 LOOKS_MAX = 16
 """How often a script may begin anew within one session before a person has to see to it."""
 
@@ -42,6 +45,9 @@ class Program(msgspec.Struct, omit_defaults=True):
         host_challenge, greeting: ours, and what the security domain answered to it: INITIALIZE UPDATE.
         challenge: what an INIT must repeat.
         order_no: the order that card management is at.
+        taken: how often it took the element from a session that had fallen silent.
+        met: the chip was asked who it is since the script began.
+        cplc: what it answered.
         looks: how often the script has begun.
         started: the agent was told that the session starts.
         void: the latest order has no commands; those in `sent` are of an earlier one, whose answers may still come.
@@ -51,6 +57,7 @@ class Program(msgspec.Struct, omit_defaults=True):
         refusals: of the element, to what only it can do.
         reason: why the script gives up, while it tidies up behind itself.
         seen: what stands there was read, and is no card that is in use.
+        settled: a lock has asked once what became of a command that broke off.
         ended: the latest order told the agent to stop.
 
     """
@@ -63,6 +70,9 @@ class Program(msgspec.Struct, omit_defaults=True):
     greeting: bytes = b""
     challenge: bytes = b""
     order_no: str = ""
+    taken: int = 0
+    met: bool = False
+    cplc: bytes = b""
     looks: int = 0
     started: bool = False
     void: bool = False
@@ -70,6 +80,7 @@ class Program(msgspec.Struct, omit_defaults=True):
     done: tuple[int, ...] = ()
     anew: bool = False
     seen: bool = False
+    settled: bool = False
     refusals: int = 0
     reason: str = ""
     ended: bool = False
@@ -82,6 +93,7 @@ class Said:
     Attributes:
         state: of the order, from now on.
         wait: nothing can be done yet; ask again.
+        aside: another session works at the element; ask again.
         delay_ms: until the agent is to report again.
 
     """
@@ -90,6 +102,7 @@ class Said:
     state: Standing = Standing.RUNNING
     reason: str = ""
     wait: bool = False
+    aside: bool = False
     delay_ms: int = 0
 
     @property
@@ -177,6 +190,8 @@ class Run:
     program: Program = field(default_factory=Program)
     moved: bool = False
     """Something may have moved since the session was read."""
+    proved: bytes | None = None
+    """What the chip is, by a secure channel that has just opened."""
 
     @property
     def order(self) -> WalletOrder:
@@ -191,11 +206,29 @@ class Run:
         """As it was when the round began."""
         return card_of(self.session.card)
 
+    @property
+    def kept_out(self) -> bool:
+        """Whether another session works at the element."""
+        return self.session.is_kept_out(self.silent_since)
+
+    @property
+    def silent_since(self) -> datetime:
+        """A session that had the element no longer than this has lost it.
+
+        Whoever has taken it before waits longer each time: of two phones that are slower than the bound one gets on.
+        """
+        return self.at - self.program.taken * timedelta(seconds=self.system.settings.wallet.element_hold_s)
+
     def send(self, phase: str, *commands: Command, wrapped: Sequence[Command] | None = None) -> Said:
         """Commands for the element; `phase` reads what it answers. `wrapped`: as a secure channel sends them."""
         self.program.phase = phase
         self.program.sent = tuple(map(bytes, commands))
         return Said(tuple(map(bytes, wrapped if wrapped is not None else commands)))
+
+    def stand_aside(self, delay_ms: int) -> Said:
+        """Nothing for the element now; begin anew by looking at the card."""
+        self.program.phase, self.program.sent, self.program.ended = "", (), False
+        return Said(aside=True, delay_ms=delay_ms)
 
     def end(self, state: Standing, reason: str = "") -> Said:
         self.program.phase, self.program.sent, self.program.ended = "", (), True
@@ -234,7 +267,7 @@ class Run:
 
     def _sight(self) -> Sight:
         """What journeys look at first: the card, and the order that the script is at."""
-        order_no = self.program.order_no if self.program.phase.startswith("settle.") else self.order.load_no
+        order_no = self.program.order_no if self.program.phase in SETTLING else self.order.load_no
         wanted = Wanted(
             request="",
             institution=self.order.institution,

@@ -4,6 +4,10 @@ The order that a round gives out, and where the script then stands, commit in on
 two processes that answer the same report one wins, and both send its bytes. What the element answered may be lost, or
 come twice, or belong to a script that another handshake has ended: in doubt the script looks at the card.
 
+One session works at an element at a time: it holds the element from the order with commands that it gave out, until it
+ends or is silent for `wallet.element_hold_s`. Others get void orders meanwhile. Whoever held it last and finds that
+another did since has lost its channel and its card's selection, and begins anew.
+
 An agent that cannot run anything (the element is not to be had, or it does not know why) moves nothing: the script
 stands where it stood, and is taken up by a look at the card once the agent can.
 """
@@ -16,7 +20,8 @@ from datetime import timedelta
 import msgspec
 import structlog
 
-from tongka.errors import CardError, Failed, MacWrong, Malformed, Refused
+from tongka.errors import Busy, CardError, Failed, MacWrong, Malformed, Refused
+from tongka.journeys.debit import RETURNED
 from tongka.journeys.looks import MAC_FAILURES_COUNT
 from tongka.journeys.refusals import (
     AlreadyCharged,
@@ -26,10 +31,10 @@ from tongka.journeys.refusals import (
     TooManyWrongMacs,
 )
 from tongka.journeys.wallet import scripts, settle
-from tongka.journeys.wallet.program import LOOKS_MAX, ElementRefuses, Heard, LookAgain, Program, Run, Said
+from tongka.journeys.wallet.program import LOOKS_MAX, TAKEN_MAX, ElementRefuses, Heard, LookAgain, Program, Run, Said
 from tongka.journeys.wallet.refusals import NoCommonGround, SessionUnknown
 from tongka.orders import MoveForbidden
-from tongka.store import elements, wallet
+from tongka.store import cards, elements, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import AnotherOpenOrder
 from tongka.store.wallet import FINAL, Advance, Business, Session, Standing, WalletOrder
@@ -40,6 +45,9 @@ POLL_S = 0.5
 KEPT = timedelta(days=30)
 """How long the rounds of a session are kept after its end, for complaints."""
 VOID_DELAY_MS = 500
+ASIDE_S = 0.5
+"""How long a void order is held back where another session works at the element: its turn may be over soon."""
+RACES_MAX = 5
 OK = bytes.fromhex("9000")
 RETRIED_FOR = timedelta(minutes=5)
 PHONE_SILENT = "phone_silent"
@@ -47,6 +55,8 @@ FIRST_DELAY_MS, LONGEST_DELAY_MS = 500, 30_000
 """Until an agent that could not run anything is asked again: twice as long each time."""
 MOVES_NO_MONEY = frozenset({Business.LOCK, Business.UNLOCK})
 """They wait for no other order."""
+DECIDES = frozenset({"load.credit", "delete.debited", "settle.told"})
+"""Phases whose answers are good however late they come: a TAC, and what answers the order's own challenge."""
 REFUSALS_MAX = 3
 """So often an element may refuse what only it can do."""
 FAILURES_MAX = 15
@@ -126,8 +136,18 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
     Raises:
         SessionUnknown: no such session, or it is too old.
         Malformed: the round is one that was never given out.
+        Busy: the session was overtaken again and again.
 
     """
+    for _ in range(RACES_MAX):
+        body = await _exchange(system, session_id, report, speak)
+        if body is not None:
+            return body
+    raise Busy("other sessions work at the secure element; send the report again")
+
+
+async def _exchange(system: System, session_id: str, report: Report, speak: Speak) -> bytes | None:
+    """The same; None where the order was ended, or the element taken, while this was at work."""
     found = await _session(system, session_id)
     order = found.order
     answered = order.round if report.round is None else report.round
@@ -148,7 +168,7 @@ async def exchange(system: System, session_id: str, report: Report, speak: Speak
     return await _answer(Run(system, found, system.clock(), program), report, speak)
 
 
-async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
+async def _answer(run: Run, report: Report, speak: Speak) -> bytes | None:
     """Carry the script on, and give its order out; where another process did so first, give that one's."""
     system, order, program = run.system, run.order, run.program
     if order.greeted:
@@ -165,7 +185,11 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
         delay_ms=VOID_DELAY_MS if said.wait else said.delay_ms,
     )
     body = speak(saying)
+    silent_since = run.silent_since
+    if said.commands and run.session.holder and not run.session.holds:
+        program.taken = min(program.taken + 1, TAKEN_MAX)
     sealed = await system.hsm.seal(msgspec.msgpack.encode(program), _context(order))
+    at, hold = system.clock(), timedelta(seconds=system.settings.wallet.element_hold_s)
     step = Advance(
         order=order,
         report=report.digest,
@@ -173,23 +197,35 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes:
         program=sealed,
         state=said.state,
         reason=said.reason,
-        at=system.clock(),
+        at=at,
+        element="" if said.void else run.element.se_id,
+        held_until=at + hold if said.commands else None,
+        silent_since=silent_since,
+        cplc=run.proved,
     )
     if await wallet.advance(system.database, step):
         return body
-    return await _given(system, order, order.round + 1)
+    return await wallet.round_body(system.database, order.session_id, order.round + 1)
 
 
 async def _with_patience(run: Run, report: Report) -> Said:
     """The next step; where nothing can be done yet it is held back for a while (long poll)."""
     until = run.at + LONG_POLL
-    while (said := await _step(run, report)).wait:
-        if run.system.clock() + timedelta(seconds=POLL_S) >= until:
-            return said
-        await asyncio.sleep(POLL_S)
-        run.at = run.system.clock()
-        run.session, run.moved = await _session(run.system, run.order.session_id), False
+    said = await _step(run, report)
+    if said.aside:
+        await _pause(run, ASIDE_S)
+        said = await _step(run, report)
+    while said.wait and run.system.clock() + timedelta(seconds=POLL_S) < until:
+        await _pause(run, POLL_S)
+        said = await _step(run, report)
     return said
+
+
+async def _pause(run: Run, seconds: float) -> None:
+    """Wait, and read everything anew."""
+    await asyncio.sleep(seconds)
+    run.at = run.system.clock()
+    run.session, run.moved = await _session(run.system, run.order.session_id), False
 
 
 async def _step(run: Run, report: Report) -> Said:
@@ -201,9 +237,17 @@ async def _step(run: Run, report: Report) -> Said:
         return Said(wait=True)
     except Refused as error:
         state = next(state for kinds, state in COMES_TO if isinstance(error, kinds))
-        if state is Standing.FAILED and settle.broken_off((await run.orders_now()).values()):
-            state = Standing.UNKNOWN  # a command is out: the right card may still say that it was carried out
+        if state is Standing.FAILED and await _may_have_run(run):
+            state = Standing.UNKNOWN
         return run.end(state, error.code)
+
+
+async def _may_have_run(run: Run) -> bool:
+    """Whether a command is out, and the right card may still say that it ran; or the card was debited already."""
+    if settle.broken_off((await run.orders_now()).values()):
+        return True
+    row = await cards.find(run.system.database, run.order.card_no)
+    return run.order.business is Business.DELETE and row is not None and row.status == RETURNED
 
 
 async def _turn(run: Run, report: Report) -> Said:
@@ -213,16 +257,17 @@ async def _turn(run: Run, report: Report) -> Said:
         return _stand(run, report)
     if not report.polling:
         _recovered(program)
-    if report.polling or not program.phase:
+    if report.polling or not (run.session.holds or program.phase in DECIDES) or not program.phase:
         return await _look(run)
     try:
-        return await scripts.PHASES[program.phase](run, Heard.pair(program.sent, report.answers))
+        said = await scripts.PHASES[program.phase](run, Heard.pair(program.sent, report.answers))
     except MacWrong:
         raise
     except ElementRefuses as no:
         return await _refused(run, no.reason)
     except (LookAgain, CardError, *AGAIN):
         return await _look(run)
+    return run.stand_aside(VOID_DELAY_MS) if said.commands and run.kept_out else said
 
 
 async def _refused(run: Run, reason: str) -> Said:
@@ -254,11 +299,14 @@ def _recovered(program: Program) -> None:
 
 
 async def _look(run: Run) -> Said:
-    """Begin the script, after whatever broke off before it."""
-    if not run.program.failures:
-        run.program.looks += 1
-    run.program.ended = False
-    if run.program.looks > LOOKS_MAX:
+    """Begin the script, after whatever broke off before it; while another session works at the element, wait."""
+    if run.kept_out:
+        return run.stand_aside(VOID_DELAY_MS)
+    program = run.program
+    if not program.failures:
+        program.looks += 1
+    program.ended, program.met, program.cplc = False, False, b""
+    if program.looks > LOOKS_MAX:
         return run.end(Standing.UNKNOWN, "card_does_not_follow")
     standing = await run.orders()
     broken = settle.broken_off(standing.values())
