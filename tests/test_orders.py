@@ -31,7 +31,7 @@ from tongka.orders import (
 )
 
 PAGE = (Path(__file__).parents[1] / "docs" / "orders.md").read_text("utf-8")
-EVIDENCE_OF_NOTHING = (Event.REPORTED_FAILED, Event.SILENCE, Event.TAC_WRONG, Event.HELD, Event.MANAGE)
+EVIDENCE_OF_NOTHING = (Event.REPORTED_FAILED, Event.SILENCE, Event.TAC_WRONG, Event.HELD, Event.MANAGE, Event.GIVEN_UP)
 E_PLUS = {Event.CREDITED, Event.MANAGED_CREDITED}
 E_MINUS = {Event.MANAGED_NOT_CREDITED}
 PEOPLE = {Event.DECIDED_CREDITED, Event.DECIDED_NOT_CREDITED}

@@ -48,6 +48,7 @@ class Event(StrEnum):
     MANAGED_CREDITED = "managed_credited"
     MANAGED_NOT_CREDITED = "managed_not_credited"
     MANAGED_UNDECIDED = "managed_undecided"
+    GIVEN_UP = "given_up"
     COUNTED = "counted"
     DECIDED_CREDITED = "decided_credited"
     DECIDED_NOT_CREDITED = "decided_not_credited"
@@ -87,6 +88,7 @@ def _rows() -> dict[tuple[State, Event], State]:
         (MANAGEABLE, e.MANAGED_CREDITED, s.ADJUSTED),
         (MANAGEABLE, e.MANAGED_NOT_CREDITED, s.FAILED),
         (MANAGEABLE, e.MANAGED_UNDECIDED, s.UNDECIDED),
+        ((s.UNKNOWN,), e.GIVEN_UP, s.UNDECIDED),
         ((s.AUTHORISED, s.UNKNOWN), e.COUNTED, s.CONFIRMED),
         ((s.UNDECIDED,), e.DECIDED_CREDITED, s.ADJUSTED),
         ((s.UNDECIDED,), e.DECIDED_NOT_CREDITED, s.FAILED),

@@ -16,7 +16,9 @@ MEANING: Mapping[State, str] = {
     State.AUTHORISING: "pinned to a counter; the keys are being asked, no MAC2 has left",
     State.CONFIRMING: "a TAC is here that could not be verified yet",
     State.ADJUSTED: "on the card, as card management or two clerks found",
-    State.UNDECIDED: "the counter was used and no TAC is to be had: two people decide over the physical card",
+    State.UNDECIDED: (
+        "the counter was used and no TAC is to be had, or the card is lost with its phone: two people decide"
+    ),
     State.REFUNDING: "withdrawn; the payment institution is asked until it says yes or no",
     State.REFUNDED: "the money is back",
     State.REFUND_REFUSED: "the institution refuses; the refund may be asked for again",
@@ -33,6 +35,7 @@ EVIDENCE: Mapping[Event, str] = {
     Event.MANAGED_CREDITED: "E+",
     Event.MANAGED_NOT_CREDITED: "E−",
     Event.MANAGED_UNDECIDED: "E>",
+    Event.GIVEN_UP: "E0",
     Event.COUNTED: "E>",
     Event.DECIDED_CREDITED: "two people",
     Event.DECIDED_NOT_CREDITED: "two people",
@@ -74,6 +77,10 @@ WHY: Mapping[Event, str] = {
     ),
     Event.MANAGED_UNDECIDED: (
         "The counter was used, by us or by another channel. Which of them is nothing that a balance could tell."
+    ),
+    Event.GIVEN_UP: (
+        "The card is lost with its phone and silent for weeks: the INIT that a MAC2 needs has gone with the chip's "
+        "power. It decides nothing; people do, or the card after all."
     ),
     Event.COUNTED: (
         "Only for interfaces without a confirm, and only while no other platform holds the load keys: then the "

@@ -194,6 +194,10 @@ class Wallet(Section, frozen=True):
     element_hold_s: Annotated[
         Seconds, Meta(description="how long a phone that fell silent keeps other sessions from its secure element")
     ] = 5
+    undecided_days: Annotated[
+        int,
+        Meta(description="days beyond city.bad_card_wait_days until people decide a lost phone's top-up", ge=0, le=365),
+    ] = 14
 
 
 class Log(Section, frozen=True):

@@ -5,11 +5,15 @@ from datetime import timedelta
 import pytest
 
 from seram_agent import Cut
+from tongka.journeys import decide, sweep
 from tongka.journeys.app import losing
 from tongka.journeys.app.refusals import AppCardUnknown
 from tongka.journeys.lost_card import CardStateWrong
+from tongka.journeys.wallet import session
 from tongka.ledger import Account
-from tongka.store import cards, ledger
+from tongka.orders import MoveForbidden
+from tongka.store import cards, ledger, orders
+from tongka.store.stamp import Stamp
 
 ISSUER = "90000001"
 AID = bytes.fromhex("A000000632010105")
@@ -186,3 +190,147 @@ async def test_nobody_elses_card_is_found(shop):
     await cards.set_status(shop.system.database, number, "01")
     with pytest.raises(CardStateWrong):
         await losing.take_back_for(shop.system, number)
+
+
+# --- phones that stay away --------------------------------------------------------------------------------------------
+
+LI, WANG = "Li", "Wang"
+
+
+async def say(shop, order_no: str, who: str, *, credited: bool) -> None:
+    stamp = Stamp(shop.now[0], shop.now[0].date(), who)
+    await decide.decide(shop.system.database, order_no, credited=credited, reason="the gate's record", stamp=stamp)
+
+
+async def stays_away(shop, *, credited: bool):
+    """A lost phone with a top-up that nobody knows about, at the time when it is for people."""
+    phone = await shop.phone()
+    number = (await shop.opened(phone))["card_no"]
+    topped = await cut_top_up(shop, phone, number, credited=credited)
+    shop.now[0] += timedelta(minutes=10)
+    await sweep.sweep(shop.system)
+    await report(shop, number)
+    load = await orders.open_of_card(shop.system.database, number)
+    shop.now[0] += timedelta(days=20)
+    assert await losing.pay_out(shop.system) == 0
+    assert await state_of(shop, load) == "4"  # the phone may still come
+    shop.now[0] += timedelta(days=1)
+    assert await losing.pay_out(shop.system) == 0
+    assert await state_of(shop, load) == "9"
+    await shop.login()
+    return phone, number, topped, load
+
+
+async def state_of(shop, order) -> str:
+    return (await orders.by_number(shop.system.database, order.order_no)).state.value
+
+
+async def resumed(shop, topped: dict) -> str:
+    await shop.ask("POST", f"/orders/{topped['order_no']}/resume")
+    return topped["session_id"]
+
+
+@pytest.mark.parametrize("on_card", [True, False])
+@pytest.mark.parametrize("decided", [True, False])
+async def test_people_decide_what_a_phone_that_stays_away_cannot_tell_and_the_claim_pays_it(shop, decided, on_card):
+    phone, number, topped, load = await stays_away(shop, credited=on_card)
+    await say(shop, load.order_no, LI, credited=decided)
+    assert await losing.pay_out(shop.system) == 0  # one is not enough
+    await say(shop, load.order_no, WANG, credited=decided)
+    assert await losing.pay_out(shop.system) == 1
+    assert await losing.pay_out(shop.system) == 0
+    assert await held(shop, Account.CARD_FLOAT) == await held(shop, Account.DEPOSITS_HELD) == 0
+    await session.give_up_silent(shop.system)
+    assert (await shop.follow(topped))["parts"][0]["state"] == ("done" if decided else "unknown")
+    refund = await shop.ask("POST", f"/orders/{topped['order_no']}/refund")
+    assert refund.status_code == (409 if decided else 200)
+    await shop.work(4)
+    await shop.books()
+    session_id = await resumed(shop, topped)  # and it comes back after all: its session has ended
+    assert (await phone.handshake(session_id)).status_code == 404
+    assert purse(phone).balance_fen == 1_000 + 500 * on_card
+    assert await status_of(shop, number) == "02"
+    deleted = await shop.order("DELETE", card_no=number)
+    assert await phone.run(deleted["session_id"]) == "done"
+    assert purse(phone) is None
+    await shop.books()
+
+
+@pytest.mark.parametrize("credited", [True, False])
+@pytest.mark.parametrize("proposed", [True, False])
+@pytest.mark.parametrize("business", ["TOPUP", "LOCK"])
+async def test_a_phone_that_comes_back_before_people_have_decided_tells_itself(shop, credited, proposed, business):
+    phone, _, topped, load = await stays_away(shop, credited=credited)
+    if proposed:
+        await say(shop, load.order_no, LI, credited=not credited)
+    back = await order_of(shop, business)
+    await phone.run(await resumed(shop, back))
+    assert await state_of(shop, load) == ("8" if credited else "3")
+    with pytest.raises(MoveForbidden):
+        await say(shop, load.order_no, WANG, credited=not credited)
+    assert await losing.pay_out(shop.system) == 1
+    assert await held(shop, Account.CARD_FLOAT) == 0
+    refund = await shop.ask("POST", f"/orders/{topped['order_no']}/refund")
+    assert refund.status_code == (409 if credited else 200)
+    await shop.work(4)
+    await shop.books()
+
+
+async def test_a_card_that_is_found_is_not_for_people_any_more(shop):
+    phone, number, _, load = await stays_away(shop, credited=True)
+    assert (await shop.ask("POST", f"/cards/{number}/found")).json()["status"] == "00"
+    topped = await shop.paid(await shop.order("TOPUP", card_no=number, amount_fen=100))
+    assert await phone.run(topped["session_id"]) == "done"
+    assert await state_of(shop, load) == "8"
+    assert purse(phone).balance_fen == 1_600
+    shop.now[0] += timedelta(days=90)
+    assert await losing.pay_out(shop.system) == 0
+    await shop.books()
+
+
+async def test_an_undecided_top_up_of_a_card_that_is_not_lost_waits_for_its_phone(shop):
+    phone = await shop.phone()
+    number = (await shop.opened(phone))["card_no"]
+    topped = await cut_top_up(shop, phone, number, credited=True)
+    shop.now[0] += timedelta(minutes=10)
+    await sweep.sweep(shop.system)
+    load = await orders.open_of_card(shop.system.database, number)
+    shop.now[0] += timedelta(days=365)
+    await losing.pay_out(shop.system)
+    assert await state_of(shop, load) == "4"
+    await shop.login()
+    await report(shop, number)
+    await losing.pay_out(shop.system)
+    assert await state_of(shop, load) == "4"  # the claim's own time counts
+    assert await phone.run(await resumed(shop, topped)) == "done"
+    await shop.books()
+
+
+@pytest.mark.parametrize("debited", [True, False])
+async def test_a_deletion_whose_phone_stays_away_is_decided_by_people_too(shop, debited):
+    phone = await shop.phone()
+    number = (await shop.opened(phone))["card_no"]
+    deleted = await shop.order("DELETE", card_no=number)
+
+    def cut(step: str) -> None:
+        if step == "order" and b'"8054' in phone.orders[-1]:
+            raise Cut
+
+    phone.cut = cut
+    with pytest.raises(Cut):
+        await phone.run(deleted["session_id"])
+    shop.now[0] += timedelta(minutes=10)
+    await sweep.sweep(shop.system)
+    await report(shop, number)
+    begun = await orders.open_of_card(shop.system.database, number)
+    shop.now[0] += timedelta(days=21)
+    assert await losing.pay_out(shop.system) == 0
+    for who in (LI, WANG):
+        await say(shop, begun.order_no, who, credited=debited)
+    if not debited:  # then the books pay, as for any lost card
+        assert await losing.pay_out(shop.system) == 0
+        shop.now[0] += timedelta(days=7)
+        assert await losing.pay_out(shop.system) == 1
+    assert await held(shop, Account.CARD_FLOAT) == await held(shop, Account.DEPOSITS_HELD) == 0
+    assert await status_of(shop, number) == "02"
+    await shop.books()

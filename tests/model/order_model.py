@@ -335,6 +335,9 @@ def _confirm_steps(world: World, number: int, order: Order, rules: Rules) -> Ite
         yield from _step(f"a made-up TAC for order {number}", world, number, Event.TAC_WRONG, rules)
         yield from _step(f"the terminal reports order {number} failed", world, number, Event.REPORTED_FAILED, rules)
         yield from _step(f"nothing is heard of order {number}", world, number, Event.SILENCE, rules)
+    if not order.mac2:  # the chip has had no power for weeks
+        yield from _step(f"the phone with order {number} stays lost", world, number, Event.GIVEN_UP, rules,
+                         answers=None)  # fmt: skip
     if order.state is State.CONFIRMING:
         event = Event.CREDITED if order.held == GOOD else Event.TAC_WRONG
         yield from _step(f"the keys read the TAC kept for order {number}", world, number, event, rules, held=0)

@@ -1,9 +1,11 @@
 """A card in a lost phone: blocked at once, paid out by the books when its rides are cleared, or in use again.
 
 The block waits for nothing. The claim (a bad card's return) waits for whatever is undecided on the card, and pays what
-the books have by then: a top-up that was out when the phone went is in it if it was credited, and refunded if not.
+the books have by then: a top-up that was out when the phone went is in it if it was credited, and refunded if not. The
+card decides that if its phone is heard of again; if not, two people do in the end.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +17,7 @@ from tongka.journeys.refusals import CardStateWrong
 from tongka.journeys.return_card import BAD, LOST, Return
 from tongka.orders import CHARGEABLE, Event, Kind
 from tongka.store import cards, claims, ledger, orders
-from tongka.store.orders import Order
+from tongka.store.orders import MovedMeanwhile, Order
 
 
 async def report(call: Call, card_no: str, payment_method: str) -> Order:
@@ -77,6 +79,22 @@ async def pay_out(call: Call, claim: Order) -> None:
 async def due(call: Call, wait: timedelta, limit: int) -> list[Order]:
     """Claims to be paid out now: made long enough ago, and nothing of the card is undecided."""
     return await claims.due(call.system.database, call.actor, call.at - wait, limit)
+
+
+async def hand_over(call: Call, wait: timedelta, limit: int) -> int:
+    """What cards that stay lost leave undecided becomes the business of two people; how many orders.
+
+    Decided that it did not run, a return is a claim like any other: it waits and pays by the books.
+    """
+    database = call.system.database
+    given_up = await claims.unheard_of(database, call.at - wait, limit)
+    for order in given_up:
+        with suppress(MovedMeanwhile):  # heard of just now
+            await call.move_on(order, Event.GIVEN_UP, changes={"challenge": None})
+    for order in await claims.broken_off(database, call.actor, limit):
+        with suppress(MovedMeanwhile):
+            await report(call, order.card_no, order.payment_method)
+    return len(given_up)
 
 
 def due_at(claim: Order, reported_at: datetime, wait: timedelta) -> datetime:

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from phone_stories import AID, purse, submitted
-from tongka.store import wallet
+from tongka.store import rounds
 
 ALL = bool(os.environ.get("TONGKA_TEST_ALL"))
 STEPS_MAX = 2_000
@@ -190,7 +190,7 @@ async def test_of_two_processes_that_begin_at_once_one_gets_the_element(world, p
     first, second = await submitted(phone, "TOPUP", "T1", amount=100), await submitted(phone, "TOPUP", "T2", amount=100)
     for session in (first, second):
         await phone.handshake(session)
-    advance, other = wallet.advance, []
+    advance, other = rounds.advance, []
 
     async def overtaken(database, step):
         """Between this one's look and its order the other session begins."""
@@ -199,10 +199,10 @@ async def test_of_two_processes_that_begin_at_once_one_gets_the_element(world, p
             other[0] = await phone.report(second, "POLLING")
         return await advance(database, step)
 
-    monkeypatch.setattr(wallet, "advance", overtaken)
+    monkeypatch.setattr(rounds, "advance", overtaken)
     assert "ramCommands" not in await phone.report(first, "POLLING")
     assert apdus(other[0])
-    monkeypatch.setattr(wallet, "advance", advance)
+    monkeypatch.setattr(rounds, "advance", advance)
     assert await phone.run(second) == "done"
     assert await phone.run(first) == "done"
     assert purse(phone).balance_fen == 1_200

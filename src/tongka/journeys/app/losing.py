@@ -105,8 +105,13 @@ def _wait(system: System) -> timedelta:
 
 
 async def pay_out(system: System) -> int:
-    """Pay out lost cards whose rides are cleared and of which nothing is undecided; how many."""
+    """Pay out lost cards whose rides are cleared and of which nothing is undecided; how many.
+
+    What stays undecided goes to people `wallet.undecided_days` later.
+    """
     call = quiet_call(system, OURS, system.clock())
+    patience = timedelta(days=system.settings.wallet.undecided_days)
+    await lost_card.hand_over(call, _wait(system) + patience, BATCH)
     due = await lost_card.due(call, _wait(system), BATCH)
     for claim in due:
         await lost_card.pay_out(call, claim)

@@ -34,10 +34,11 @@ from tongka.journeys.wallet import scripts, settle
 from tongka.journeys.wallet.program import LOOKS_MAX, TAKEN_MAX, ElementRefuses, Heard, LookAgain, Program, Run, Said
 from tongka.journeys.wallet.refusals import NoCommonGround, SessionUnknown
 from tongka.orders import MoveForbidden
-from tongka.store import cards, elements, wallet
+from tongka.store import cards, elements, rounds, wallet
 from tongka.store.elements import Element
 from tongka.store.orders import AnotherOpenOrder
-from tongka.store.wallet import FINAL, Advance, Business, Session, Standing, WalletOrder
+from tongka.store.rounds import Advance
+from tongka.store.wallet import FINAL, Business, Session, Standing, WalletOrder
 from tongka.system import System
 
 LONG_POLL = timedelta(seconds=30)
@@ -203,9 +204,9 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes | None:
         silent_since=silent_since,
         cplc=run.proved,
     )
-    if await wallet.advance(system.database, step):
+    if await rounds.advance(system.database, step):
         return body
-    return await wallet.round_body(system.database, order.session_id, order.round + 1)
+    return await rounds.round_body(system.database, order.session_id, order.round + 1)
 
 
 async def _with_patience(run: Run, report: Report) -> Said:
@@ -316,14 +317,18 @@ async def _look(run: Run) -> Said:
 
 
 async def give_up_silent(system: System) -> int:
-    """Orders whose phone has been silent for a session's life are unknown until it comes back; how many."""
+    """Orders whose phone has been silent for a session's life are unknown until it comes back; how many more.
+
+    Those whose money is known by then are done.
+    """
     life = timedelta(seconds=system.settings.wallet.session_s)
-    return await wallet.silent(system.database, system.clock() - life, PHONE_SILENT)
+    silent = await wallet.silent(system.database, system.clock() - life, PHONE_SILENT)
+    return silent - await wallet.follow(system.database)
 
 
 async def forget(system: System) -> int:
     """Drop what was said in sessions that ended long ago; how many orders."""
-    return await wallet.forget_rounds(system.database, system.clock() - KEPT)
+    return await rounds.forget_rounds(system.database, system.clock() - KEPT)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -351,12 +356,12 @@ async def _is_repeated(system: System, order: WalletOrder, program: Program, rep
     well = len(report.answers) == len(program.sent) and set(report.answers) == {OK}
     if not report.answers or well or system.clock() - order.contacted_at > RETRIED_FOR:
         return False
-    return await wallet.round_report(system.database, order.session_id, order.round) == report.digest
+    return await rounds.round_report(system.database, order.session_id, order.round) == report.digest
 
 
 async def _given(system: System, order: WalletOrder, number: int) -> bytes:
     """The order of a round, as it was given out."""
-    body = await wallet.round_body(system.database, order.session_id, number)
+    body = await rounds.round_body(system.database, order.session_id, number)
     if body is None:
         raise SessionUnknown("the session ended before its first order")
     return body

@@ -9,3 +9,8 @@ ALTER TABLE secure_element SET (fillfactor = 70);
 
 -- An issuer that gives out no more numbers; its cards stay.
 ALTER TABLE card_range ADD COLUMN closed boolean NOT NULL DEFAULT false;
+
+-- What nobody knows: for the job that hands the top-ups of lost phones to people, and for orders that another's session
+-- or people have settled meanwhile.
+CREATE INDEX orders_unknown ON orders (moved_at) WHERE state = '4';
+CREATE INDEX wallet_order_unknown ON wallet_order (card_no) WHERE state = 'unknown';
