@@ -31,6 +31,7 @@ def settings(sections, changed=None):
     return msgspec.convert(sections, Settings)
 
 
+NOTIFIED = {"payments": {"notify_url": "https://city.example/notices"}}
 UNSAFE = [
     ("web.behind_tls", {"web": {"behind_tls": False}}),
     ("web.trusted_proxies", {"web": {"trusted_proxies": []}}),
@@ -43,6 +44,10 @@ UNSAFE = [
     ("database.url", {"database": {"url": "postgresql://tongka@/tongka?host=/run,db.example"}}),
     ("payments.institution", {"payments": {"institution": "simulator"}}),
     ("pages.redirects", {"pages": {"ticket_key_file": "/etc/tongka/pages.key"}}),
+    ("alipay.gateway", {"alipay": {"app_id": "1", "gateway": "http://openapi.example"}} | NOTIFIED),
+    ("wechat.gateway", {"wechat": {"merchant_id": "1", "gateway": "http://api.example"}} | NOTIFIED),
+    ("payments.notify_url", {"alipay": {"app_id": "1"}, "payments": {"notify_url": "http://city.example"}}),
+    ("payments.notify_url", {"wechat": {"merchant_id": "1"}}),
     ("log.level", {"log": {"level": "debug"}}),
 ]
 

@@ -62,6 +62,18 @@ PRODUCTION = (
         "payments.institution: the simulator pays nobody; name the real institution, or none",
     ),
     Check(
+        lambda s: not s.alipay.app_id or s.alipay.gateway.startswith("https://"),
+        "alipay.gateway: payments would cross the network in the clear; it begins with https://",
+    ),
+    Check(
+        lambda s: not s.wechat.merchant_id or s.wechat.gateway.startswith("https://"),
+        "wechat.gateway: payments would cross the network in the clear; it begins with https://",
+    ),
+    Check(
+        lambda s: not (s.alipay.app_id or s.wechat.merchant_id) or s.payments.notify_url.startswith("https://"),
+        "payments.notify_url: institutions send notices over https:// only; name the address as they reach it",
+    ),
+    Check(
         lambda s: s.log.level != "debug",
         "log.level: debug writes card data into the log; choose info",
     ),

@@ -407,6 +407,15 @@ CONSISTENT = (
         "merchant.gateway needs merchant.app_id, merchant.app_key_file and merchant.alipay_key_file; set all or none",
     ),
     Check(
+        lambda s: all(s.alipay.certificates) == s.alipay.by_certificate,
+        "alipay.app_certificate_file, alipay.alipay_certificate_file and alipay.root_certificate_file belong together;"
+        " set all or none",
+    ),
+    Check(
+        lambda s: not s.alipay.app_id or s.alipay.by_certificate != bool(s.alipay.alipay_key_file),
+        "alipay.app_id needs alipay.alipay_key_file, or alipay.app_certificate_file and the others; set one of the two",
+    ),
+    Check(
         lambda s: not (s.web.behind_tls and s.web.tls_certificate),
         "web.behind_tls and web.tls_certificate exclude each other; TLS ends at the proxy or here",
     ),

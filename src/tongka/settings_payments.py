@@ -29,11 +29,30 @@ class Alipay(Section, frozen=True):
 
     app_id: Annotated[str, Meta(description="our application at Alipay; empty: not connected")] = ""
     app_key_file: Annotated[str, Meta(description="PEM private key of the application, RSA")] = ""
-    alipay_key_file: Annotated[str, Meta(description="PEM public key of Alipay (not ours) for this application")] = ""
+    alipay_key_file: Annotated[
+        str, Meta(description="PEM public key of Alipay (not ours) for this application; in certificate mode none")
+    ] = ""
+    app_certificate_file: Annotated[
+        str,
+        Meta(description="certificate mode: the application's, appCertPublicKey_….crt; empty: no such mode"),
+    ] = ""
+    alipay_certificate_file: Annotated[
+        str, Meta(description="certificate mode: Alipay's certificate, alipayCertPublicKey_RSA2.crt")
+    ] = ""
+    root_certificate_file: Annotated[str, Meta(description="certificate mode: Alipay's roots, alipayRootCert.crt")] = ""
     gateway: Annotated[str, Meta(description="where requests go", pattern=r"^https?://\S+$")] = (
         "https://openapi.alipay.com/gateway.do"
     )
     refund_days: RefundDays = 365
+
+    @property
+    def certificates(self) -> tuple[str, str, str]:
+        return self.app_certificate_file, self.alipay_certificate_file, self.root_certificate_file
+
+    @property
+    def by_certificate(self) -> bool:
+        """Certificate mode, and not public-key mode."""
+        return any(self.certificates)
 
 
 class Wechat(Section, frozen=True):

@@ -1,15 +1,18 @@
-"""Alipay as an acquirer: what it says counts only when its signature verifies; silence is unknown."""
+"""Alipay as an acquirer, in both modes: what it says counts only when its signature verifies; silence is unknown."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 import bill_files
+import certified
 from fake_institutions import FakeAlipay, new_key, private_pem, public_pem
 from tongka.errors import BadSignature, Failed
+from tongka.partners.alipay.certificates import root_serial, serial
 from tongka.payments import Answer
 from tongka.payments.acquirer import Found, Payment, RefundAsk
-from tongka.payments.alipay import Alipay, AlipayAccount
+from tongka.payments.alipay import Alipay, AlipayAccount, Certificates
 
 QUERY, REFUND = "alipay.trade.query", "alipay.trade.refund"
 BILL = "alipay.data.dataservice.bill.downloadurl.query"
@@ -25,17 +28,33 @@ def bank():
         yield running
 
 
-@pytest.fixture
-def alipay(bank):
-    account = AlipayAccount(
+def by_certificate(bank) -> Certificates:
+    """The gateway from now on looks at the certificates that requests name; its serials are reckoned without it."""
+    files = certified.console(OURS, bank.key)
+    bank.named = {
+        "app_cert_sn": serial(files.app_certificate),
+        "alipay_root_cert_sn": root_serial(files.roots),
+        "key": OURS.public_key(),
+    }
+    bank.cert_sn = serial(files.alipay_certificate)
+    return Certificates(app=files.app, alipay=files.alipay, root=files.root)
+
+
+def account(bank, certificates: Certificates | None = None) -> AlipayAccount:
+    return AlipayAccount(
         app_id="2021",
         app_private_key=private_pem(OURS),
-        alipay_public_key=public_pem(bank.key),
+        alipay_public_key="" if certificates else public_pem(bank.key),
         notify_url="https://city.example/notices/alipay",
         gateway=f"{bank.url}/gateway.do",
         timeout_s=5,
+        certificates=certificates,
     )
-    return Alipay(account)
+
+
+@pytest.fixture(params=["public key", "certificates"])
+def alipay(request, bank):
+    return Alipay(account(bank, by_certificate(bank) if request.param == "certificates" else None))
 
 
 async def test_a_payment_is_an_order_string_for_the_riders_app(alipay):
@@ -128,3 +147,18 @@ async def test_a_day_without_trade_has_an_empty_bill_and_a_failure_none(alipay, 
     bank.answers[BILL] = (200, {"code": "20000", "sub_code": "aop.unknow-error"})
     with pytest.raises(Failed):
         await alipay.bill(date(2026, 3, 2))
+
+
+async def test_in_certificate_mode_every_request_names_our_certificate_and_the_roots(bank):
+    good = by_certificate(bank)
+    ticket = await Alipay(account(bank, good)).create(
+        Payment(payment_no="P1", amount_fen=1, subject="Card", expires_s=900)
+    )
+    assert f"app_cert_sn={bank.named['app_cert_sn']}" in ticket.data
+    assert f"alipay_root_cert_sn={bank.named['alipay_root_cert_sn']}" in ticket.data
+    bank.answers[QUERY] = (200, {"code": "10000"} | PAID)
+    assert (await Alipay(account(bank, good)).query("P1")).answer is Answer.YES
+    others = certified.console(OURS, new_key())
+    for wrong in ({"app": others.app}, {"root": others.root}, {"alipay": others.alipay}):
+        asked = Alipay(account(bank, replace(good, **wrong)))
+        assert (await asked.query("P1")).answer is Answer.UNKNOWN

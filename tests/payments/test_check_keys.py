@@ -9,8 +9,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
+import certified
+from fake_institutions import new_key
 from tongka.cli import payments as command
+from tongka.errors import Misconfigured
+from tongka.payments.accounts import alipay_account, connect
+from tongka.payments.alipay import Alipay as Acquirer
+from tongka.payments.check_certificates import chain_complaints, own_complaints
 from tongka.payments.check_keys import PRIVATE, PUBLIC, Form, api_key_complaints, complaints, recognise
+from tongka.payments.key_files import complaints_of
+from tongka.settings import Settings
+from tongka.settings_payments import Alipay, Payments
 
 PEM = serialization.Encoding.PEM
 KEY = rsa.generate_private_key(65537, 2048)
@@ -86,3 +95,79 @@ alipay_key_file = "{tmp_path}/theirs.pem"
     assert "alipay.alipay_key_file: it is our own public key" in done.output
     (tmp_path / "theirs.pem").write_text(public(THEIRS))
     assert CliRunner().invoke(command.app, ["check-keys", "--config", str(config)]).exit_code == 0
+
+
+def chained(files: certified.Console, **other: str) -> list[str]:
+    """What is told of a console's files, some of them exchanged."""
+    ours = recognise(private(KEY))
+    own = own_complaints("alipay.app_certificate_file", other.get("app", files.app), ours, NOW)
+    names = ("alipay.alipay_certificate_file", "alipay.root_certificate_file")
+    texts = (other.get("alipay", files.alipay), other.get("root", files.root))
+    return [*own, *chain_complaints(names, texts, ours, NOW)]
+
+
+def test_the_certificates_of_the_console_are_good():
+    assert chained(certified.console(KEY, THEIRS)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "wrong", "told"),
+    [
+        ("app", lambda _, others: others.app, "app_certificate_file: it is not of the private key"),
+        ("app", lambda *_: public(KEY), "app_certificate_file: it holds RSA public key, SPKI PEM"),
+        ("app", lambda *_: "hello", "app_certificate_file: it holds no key that is known here"),
+        ("alipay", lambda files, _: files.app, "alipay_certificate_file: it is our own certificate"),
+        ("alipay", lambda _, others: others.alipay, "alipay_certificate_file: none of"),
+        ("alipay", lambda files, _: files.alipay.replace("\n", "A", 5), "alipay_certificate_file: it holds"),
+        ("alipay", lambda files, _: certified.pem(files.alipay_certificate), "alipay_certificate_file: none of"),
+        ("root", lambda files, _: certified.pem(files.roots[0]), "root_certificate_file: none of its"),
+        ("root", lambda *_: private(KEY), "root_certificate_file: it holds RSA private key"),
+    ],
+)
+def test_each_wrong_certificate_is_told(file, wrong, told):
+    files, others = certified.console(KEY, THEIRS), certified.console(THEIRS, new_key())
+    found = chained(files, **{file: wrong(files, others)})
+    assert any(line.startswith(f"alipay.{told}") for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("since", "told"), [(NOW - timedelta(days=90), "ran out on 2026-03-02"), (NOW + timedelta(days=1), "is good from")]
+)
+def test_certificates_that_are_not_good_today_are_told(since, told):
+    found = chained(certified.console(KEY, THEIRS, since=since))
+    assert len(found) == 2
+    assert all(told in line for line in found)
+
+
+def in_certificate_mode(folder, files: certified.Console) -> Alipay:
+    for name, text in (("app", files.app), ("alipay", files.alipay), ("root", files.root), ("key", private(KEY))):
+        (folder / name).write_text(text)
+    return Alipay(
+        app_id="1",
+        app_key_file=str(folder / "key"),
+        app_certificate_file=str(folder / "app"),
+        alipay_certificate_file=str(folder / "alipay"),
+        root_certificate_file=str(folder / "root"),
+        refund_days=90,
+    )
+
+
+def test_the_settings_of_certificate_mode_are_looked_through_file_by_file(tmp_path):
+    files = certified.console(KEY, THEIRS)
+    settings = Settings(alipay=in_certificate_mode(tmp_path, files))
+    assert list(complaints_of(settings, NOW)) == []
+    (tmp_path / "app").write_text(files.alipay)
+    (tmp_path / "root").unlink()
+    [root, own] = complaints_of(settings, NOW)
+    assert own.startswith("alipay.app_certificate_file: it is not of the private key")
+    assert root.startswith("alipay.root_certificate_file: ")
+
+
+def test_alipay_opens_in_certificate_mode(tmp_path):
+    ours = in_certificate_mode(tmp_path, certified.console(KEY, THEIRS))
+    settings = Settings(payments=Payments(notify_url="https://city.example/notices"), alipay=ours)
+    opened = connect(settings, Acquirer, alipay_account)
+    assert (opened.name, opened.refund_days) == ("alipay", 90)
+    (tmp_path / "alipay").write_text("hello")
+    with pytest.raises(Misconfigured, match="check-keys"):
+        connect(settings, Acquirer, alipay_account)

@@ -84,21 +84,44 @@ class Institution:
         return new_key() if self.forged else self.key
 
 
+@dataclass
 class FakeAlipay(Institution):
-    """The open platform's gateway."""
+    """The open platform's gateway.
+
+    Attributes:
+        named: in certificate mode, the serials that each request has to name, and the application's public key.
+        cert_sn: then, of the certificate that answers verify with.
+
+    """
+
+    named: dict | None = None
+    cert_sn: str = ""
 
     def respond(self, handler, _body: bytes) -> None:
         query = {name: value[0] for name, value in parse_qs(urlsplit(handler.path).query).items()}
         self.asked.append((query["method"], json.loads(query["biz_content"])))
+        if not self.knows(query):
+            handler.connection.close()
+            return
         if query["method"] not in self.answers:
             handler.connection.close()
             return
         text = json.dumps(self.answers[query["method"]][1])
         name = query["method"].replace(".", "_") + "_response"
-        body = f'{{"{name}":{text},"sign":"{signed(self.signing, text.encode())}"}}'.encode()
+        cert_sn = f',"alipay_cert_sn":"{self.cert_sn}"' if self.cert_sn else ""
+        body = f'{{"{name}":{text}{cert_sn},"sign":"{signed(self.signing, text.encode())}"}}'.encode()
         handler.send_response(200)
         handler.end_headers()
         handler.wfile.write(body)
+
+    def knows(self, query: dict) -> bool:
+        """Whether a request names the right certificates; it has to be signed with the application's key."""
+        if self.named is None:
+            return True
+        text = "&".join(f"{name}={value}" for name, value in sorted(query.items()) if name != "sign")
+        sign = base64.b64decode(query["sign"])
+        self.named["key"].verify(sign, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return all(query.get(name) == self.named[name] for name in ("app_cert_sn", "alipay_root_cert_sn"))
 
     def notice(self, **fields: str) -> bytes:
         text = "&".join(f"{name}={value}" for name, value in sorted(fields.items()))

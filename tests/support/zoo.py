@@ -6,6 +6,7 @@ from typing import Any
 from tongka.days import ZONE
 from tongka.ledger import Account
 from tongka.orders import Event, Kind, Leg, State
+from tongka.payments import OURS
 from tongka.store import orders
 from tongka.store.db import Database
 from tongka.store.orders import Move, Order
@@ -83,12 +84,12 @@ async def order(database: Database, number: str, kind: Kind, *events: Event, **c
 
 
 async def step(database: Database, current: Order, event: Event, **changes: Any) -> Order:
-    legs: tuple[tuple[Leg, int], ...] = ()
+    parts: dict[str, Any] = {}
     if current.kind in {Kind.RETURN, Kind.UNLOAD} and event in {Event.CREDITED, Event.WAITED, Event.COUNTED}:
-        legs = ((Leg("single", Account.REFUNDS_PAYABLE, current.source), current.amount_fen),)
-    move = Move(
-        order=current, event=event, at=NOON, settlement_date=NOON.date(), actor="zoo", extra_legs=legs, changes=changes
-    )
+        parts = {"extra_legs": ((Leg("single", Account.REFUNDS_PAYABLE, current.source), current.amount_fen),)}
+        if current.institution == OURS:
+            parts = {"owes_fen": current.amount_fen}
+    move = Move(order=current, event=event, at=NOON, settlement_date=NOON.date(), actor="zoo", changes=changes, **parts)
     await orders.move(database, move)
     found = await orders.by_number(database, current.order_no)
     assert found is not None

@@ -93,10 +93,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(ERROR) from error
 
 
-def complain(error: TongkaError) -> None:
-    """Say on standard error what the platform says no with."""
+def complain(error: TongkaError, of: str = "") -> None:
+    """Say on standard error what the platform says no with; `of`: to what, where that is not plain."""
     complaints.print(f"[bold red]{error.code}[/]", end=" ")
-    complaints.print(str(error), markup=False, highlight=False)
+    complaints.print(f"{of}{error}", markup=False, highlight=False)
 
 
 def print_json(value: Any) -> None:

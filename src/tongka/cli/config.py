@@ -6,8 +6,10 @@ import typer
 from rich.table import Table
 
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
+from tongka.payments.key_files import complaints_of
 from tongka.production import complaints, live_complaints
 from tongka.settings import Loaded, load
+from tongka.shell import now
 from tongka.store.db import durability
 
 app = typer.Typer(no_args_is_help=True, help="The settings: one TOML file and environment variables.")
@@ -25,7 +27,7 @@ def check(
     config: ConfigOption = None,
     *,
     as_json: JsonOption = False,
-    live: bool = typer.Option(False, "--live", help="Also open the database and look at its durability settings."),
+    live: bool = typer.Option(False, "--live", help="Also look at the live database, and at the keys of institutions."),
 ) -> None:
     """Check the settings, in production mode also for what is unsafe; exit code 2 with the mistakes, 1 if unsafe."""
 
@@ -35,6 +37,8 @@ def check(
         if live:
             async with database_of(config) as database:
                 found += live_complaints(loaded.settings, await durability(database))
+            if loaded.settings.mode == "production":
+                found += complaints_of(loaded.settings, now())
         return loaded, found
 
     loaded, found = run(work())

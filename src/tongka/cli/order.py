@@ -1,31 +1,21 @@
 """`tongka order`: orders for people: lists, all there is about one, decisions of two people, an operator's refund."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from tongka.card.files import LogRecord
-from tongka.cli.common import (
-    ConfigOption,
-    JsonOption,
-    console,
-    database_of,
-    print_json,
-    run,
-    secret_of,
-    stamp_at,
-    system_of,
-)
+from tongka.cli.acting import OperatorOption, PassphraseOption, acting
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, system_of
 from tongka.days import ZONE
 from tongka.errors import TongkaError
 from tongka.journeys import decide as journey
-from tongka.journeys import operators, supply
 from tongka.journeys import refund as refunds
+from tongka.journeys import supply
 from tongka.journeys.refusals import OrderNotFound
 from tongka.money import format_yuan
 from tongka.orders import Kind, State
@@ -40,9 +30,6 @@ from tongka.store.stamp import Stamp
 app = typer.Typer(no_args_is_help=True, help="Orders: listed, looked at, and decided by two people.")
 
 OrderArgument = Annotated[str, typer.Argument(help="Order number.")]
-OperatorOption = Annotated[str, typer.Option(help="Who you are, see `tongka operator`; it stands in the audit trail.")]
-PassphraseOption = Annotated[str, typer.Option(help="File with your passphrase; left out: it is asked for.")]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +120,7 @@ def decide(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an order in state 9, the card in hand. One person proposes, another says the same: then it is done."""
-    decided = _acting(
+    decided = acting(
         (operator, passphrase_file, config),
         f"decide {order_no}",
         lambda database, stamp: journey.decide(database, order_no, credited=credited, reason=reason, stamp=stamp),
@@ -155,7 +142,7 @@ def withdraw(
     config: ConfigOption = None,
 ) -> None:
     """Take a proposal off the table, your own or another's."""
-    _acting(
+    acting(
         (operator, passphrase_file, config),
         f"withdraw {order_no}",
         lambda database, stamp: journey.withdraw(database, order_no, stamp),
@@ -172,7 +159,7 @@ def refund(
     config: ConfigOption = None,
 ) -> None:
     """Give back what was paid for a load that is not on its card: states 1, 3 and C. The worker carries it out."""
-    order = _acting(
+    order = acting(
         (operator, passphrase_file, config),
         f"refund {order_no}",
         lambda database, stamp: refunds.by_operator(database, order_no, reason, stamp),
@@ -194,22 +181,8 @@ def payer(
         async with system_of(config) as system:
             return await supply.payer_of(system, order_no)
 
-    account = _acting((operator, passphrase_file, config), f"look at the payer of {order_no}", look)
+    account = acting((operator, passphrase_file, config), f"look at the payer of {order_no}", look)
     console.print(account, highlight=False, markup=False)
-
-
-def _acting(who: tuple[str, str, Path | None], what: str, act: Callable[[Database, Stamp], Awaitable[T]]) -> T:
-    """Do something in the name of an operator, who shows his passphrase first. `who`: name, passphrase file, config."""
-    operator, passphrase_file, config = who
-    passphrase = secret_of(passphrase_file, "Your passphrase")
-
-    async def work() -> T:
-        async with database_of(config) as database:
-            stamp = stamp_at(config)
-            name = await operators.authenticate(database, operator, passphrase, what, stamp)
-            return await act(database, replace(stamp, actor=name))
-
-    return run(work())
 
 
 def _log(order: Order) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """`tongka payments`: the payment institutions that riders pay at."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -9,17 +7,36 @@ from typing import Annotated
 
 import typer
 
-from tongka.cli.common import ConfigOption, JsonOption, console, print_rows, run, system_of
-from tongka.errors import Failed, Malformed, Misconfigured
+from tongka.cli.acting import OperatorOption, PassphraseOption, acting
+from tongka.cli.common import (
+    ERROR,
+    ConfigOption,
+    JsonOption,
+    complain,
+    console,
+    database_of,
+    print_rows,
+    run,
+    settings_of,
+    system_of,
+)
+from tongka.days import ZONE
+from tongka.errors import Failed, Malformed
+from tongka.journeys.app import payout
 from tongka.journeys.app.bill import Fetch, compare
 from tongka.journeys.app.paying import acquirer_named
-from tongka.payments.accounts import text_of
+from tongka.journeys.app.payout import PAID_FROM
+from tongka.money import format_yuan
 from tongka.payments.bills import READERS, BillLine, read_bill
-from tongka.payments.check_keys import PRIVATE, PUBLIC, api_key_complaints, complaints, recognise
-from tongka.settings import Settings, load
+from tongka.payments.key_files import complaints_of
+from tongka.shell import now
+from tongka.store import payouts
+from tongka.store.payouts import Payout
 from tongka.system import System
 
-app = typer.Typer(no_args_is_help=True, help="Payment institutions: check the keys, reconcile the day's bill.")
+app = typer.Typer(
+    no_args_is_help=True, help="Payment institutions: check the keys, reconcile the day's bill, what riders are owed."
+)
 
 
 @app.callback()
@@ -32,8 +49,7 @@ def check_keys(config: ConfigOption = None) -> None:
     """Say what is wrong with the keys of Alipay and WeChat Pay, and how to mend it; exit code 1 if something is."""
 
     async def work() -> list[str]:
-        settings = load(config, os.environ).settings
-        return [*_alipay(settings), *_wechat(settings)]
+        return list(complaints_of(settings_of(config), now()))
 
     found = run(work())
     for complaint in found:
@@ -51,22 +67,77 @@ def bill(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """List every difference between institutions' bills of a day and our books; exit code 1 if there is any."""
+    """List every difference between institutions' bills of a day and our books; exit code 1 if there is any.
+
+    A bill that cannot be had is told, the others are compared all the same, and the exit code is 2.
+    """
     if file and acquirer not in READERS:
         raise typer.BadParameter(f"--file needs --acquirer, one of {', '.join(READERS)}")
 
-    async def work() -> list[dict[str, object]]:
+    async def work() -> tuple[list[dict[str, object]], bool]:
+        rows: list[dict[str, object]] = []
+        missing = False
         async with system_of(config) as system:
-            names = [acquirer] if acquirer else list(system.acquirers)
-            found = {
-                name: await compare(system.database, name, day.date(), _fetch(system, name, day.date(), file))
-                for name in names
-            }
-        return [{"acquirer": name, **asdict(one)} for name, differences in found.items() for one in differences]
+            for name in [acquirer] if acquirer else system.acquirers:
+                try:
+                    found = await compare(system.database, name, day.date(), _fetch(system, name, day.date(), file))
+                except (Failed, Malformed) as error:
+                    complain(error, f"{name}, bill of {day:%Y-%m-%d}: ")
+                    missing = True
+                else:
+                    rows += [{"acquirer": name, **asdict(one)} for one in found]
+        return rows, missing
 
-    rows = run(work())
+    rows, missing = run(work())
     print_rows(rows, as_json=as_json)
-    raise typer.Exit(int(bool(rows)))
+    raise typer.Exit(ERROR if missing else int(bool(rows)))
+
+
+@app.command()
+def owed(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 1_000,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List what riders have not got back of deleted cards: what is `owed` is for people, the rest is on its way."""
+
+    async def work() -> list[Payout]:
+        async with database_of(config) as database:
+            return await payouts.unfinished(database, limit)
+
+    print_rows([_owed(one) for one in run(work())], as_json=as_json)
+
+
+@app.command("paid-out")
+def paid_out(  # noqa: PLR0917 - options of a command
+    order_no: Annotated[str, typer.Argument(help="As `tongka payments owed` lists it.")],
+    operator: OperatorOption,
+    reference: Annotated[str, typer.Option(help="Under which it was paid: the transfer's or the receipt's number.")],
+    source: Annotated[str, typer.Option("--from", help=f"{' or '.join(PAID_FROM)}: where it was taken from.")] = "bank",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Note that people have paid out what is owed of a deleted card. The same reference again is harmless."""
+    done = acting(
+        (operator, passphrase_file, config),
+        f"paid out {order_no}",
+        lambda database, stamp: payout.by_hand(database, order_no, reference, source, stamp),
+    )
+    how = f"{format_yuan(done.by_hand_fen)} by hand under {done.reference}"
+    console.print(f"the payout {order_no} is {done.state.value}: {how}", highlight=False)
+
+
+def _owed(one: Payout) -> dict[str, object]:
+    return {
+        "order_no": one.order_no,
+        "card_no": one.card_no,
+        "state": one.state.value,
+        "since": f"{one.created_at.astimezone(ZONE):%Y-%m-%d}",
+        "total_fen": one.total_fen,
+        "done_fen": one.done_fen,
+        "owed_fen": one.left_fen,
+    }
 
 
 def _fetch(system: System, name: str, day: date, file: Path | None) -> Fetch:
@@ -87,40 +158,3 @@ def _bytes_of(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Malformed("--file", f"cannot be read: {error}") from error
-
-
-def _alipay(settings: Settings) -> Iterator[str]:
-    ours = settings.alipay
-    if ours.app_id:
-        yield from _pair("alipay", ("app_key_file", ours.app_key_file), ("alipay_key_file", ours.alipay_key_file))
-
-
-def _wechat(settings: Settings) -> Iterator[str]:
-    ours = settings.wechat
-    if not ours.merchant_id:
-        return
-    yield from _pair("wechat", ("key_file", ours.key_file), ("public_key_file", ours.public_key_file))
-    try:
-        yield from api_key_complaints("wechat.api_key_file", text_of(ours.api_key_file, "wechat.api_key_file"))
-    except Misconfigured as error:
-        yield str(error)
-    for name in ("app_id", "certificate_serial", "public_key_id"):
-        if not getattr(ours, name):
-            yield f"wechat.{name}: is required"
-    if ours.public_key_id and not ours.public_key_id.startswith("PUB_KEY_ID_"):
-        yield "wechat.public_key_id: it begins with PUB_KEY_ID_; what you gave may be a certificate's serial number"
-
-
-def _pair(section: str, private: tuple[str, str], public: tuple[str, str]) -> Iterator[str]:
-    """Our private key, and their public one."""
-    ours = None
-    for (name, path), wanted in ((private, PRIVATE), (public, PUBLIC)):
-        setting = f"{section}.{name}"
-        try:
-            text = text_of(path, setting)
-        except Misconfigured as error:
-            yield str(error)
-            continue
-        yield from complaints(setting, text, wanted, ours)
-        key = recognise(text)
-        ours = key if key.form in PRIVATE else None

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from tongka.errors import Misconfigured
-from tongka.payments.alipay import AlipayAccount
+from tongka.payments.alipay import AlipayAccount, Certificates
 from tongka.payments.wechat import WechatAccount
 from tongka.settings import Settings
+from tongka.settings_payments import Alipay as AlipaySettings
 
 A = TypeVar("A")
 C = TypeVar("C")
@@ -35,11 +36,20 @@ def alipay_account(settings: Settings) -> AlipayAccount:
     return AlipayAccount(
         app_id=ours.app_id,
         app_private_key=text_of(ours.app_key_file, "alipay.app_key_file"),
-        alipay_public_key=text_of(ours.alipay_key_file, "alipay.alipay_key_file"),
+        alipay_public_key="" if ours.by_certificate else text_of(ours.alipay_key_file, "alipay.alipay_key_file"),
+        certificates=_certificates(ours) if ours.by_certificate else None,
         notify_url=_notify_url(settings, "alipay"),
         gateway=ours.gateway,
         timeout_s=settings.payments.timeout_s,
         refund_days=ours.refund_days,
+    )
+
+
+def _certificates(ours: AlipaySettings) -> Certificates:
+    return Certificates(
+        app=text_of(ours.app_certificate_file, "alipay.app_certificate_file"),
+        alipay=text_of(ours.alipay_certificate_file, "alipay.alipay_certificate_file"),
+        root=text_of(ours.root_certificate_file, "alipay.root_certificate_file"),
     )
 
 

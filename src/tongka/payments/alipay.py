@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
-from alipay import AliPay
+from alipay import AliPay, BaseAliPay, DCAliPay
 from alipay.utils import AliPayConfig
 
 from tongka.errors import BadSignature, Failed, Malformed
@@ -20,6 +20,7 @@ from tongka.money import format_yuan, parse_yuan
 from tongka.payments import Answer
 from tongka.payments.acquirer import UNKNOWN, Found, Notice, Payment, RefundAsk, Ticket
 from tongka.payments.bills import BILL_MAX_BYTES
+from tongka.payments.check_certificates import certificates_in
 
 PAID = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 OK, BUSINESS_FAILED = "10000", "40004"
@@ -29,9 +30,18 @@ NO_BILL = frozenset({"isp.bill_not_exist", "isv.bill_not_exist"})
 """There was no trade on that day; or the bill is not made yet, which is by nine the next morning."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Certificate mode: our application's, Alipay's, and Alipay's roots, as PEM texts."""
+
+    app: str
+    alipay: str
+    root: str
+
+
 @dataclass(frozen=True, slots=True)
 class AlipayAccount:
-    """Our application at Alipay; the keys are PEM texts."""
+    """Our application at Alipay; the keys are PEM texts. With certificates the public key is in one of them."""
 
     app_id: str
     app_private_key: str
@@ -40,6 +50,7 @@ class AlipayAccount:
     gateway: str = "https://openapi.alipay.com/gateway.do"
     timeout_s: int = 10
     refund_days: int = 365
+    certificates: Certificates | None = None
 
 
 class Alipay:
@@ -50,15 +61,9 @@ class Alipay:
     def __init__(self, account: AlipayAccount) -> None:
         self._account = account
         self.refund_days = account.refund_days
-        self._client = AliPay(
-            appid=account.app_id,
-            app_notify_url=account.notify_url,
-            app_private_key_string=account.app_private_key,
-            alipay_public_key_string=account.alipay_public_key,
-            sign_type="RSA2",
-            config=AliPayConfig(timeout=account.timeout_s),
-        )
+        self._client = _client(account)
         self._client._gateway = account.gateway  # noqa: SLF001 - the library knows two gateways, and has no option
+        self._client._config = AliPayConfig(timeout=account.timeout_s)  # noqa: SLF001 - none of certificate mode
 
     async def create(self, payment: Payment) -> Ticket | None:
         text = self._client.api_alipay_trade_app_pay(
@@ -133,6 +138,25 @@ class Alipay:
         except Exception:  # noqa: BLE001 - network, JSON, signature: nothing was learnt, whatever it was
             return {}
         return answer if isinstance(answer, dict) else {}
+
+
+def _client(account: AlipayAccount) -> BaseAliPay:
+    """Both modes of the library verify alike; with certificates each request also names ours and Alipay's roots."""
+    common = {
+        "appid": account.app_id,
+        "app_notify_url": account.notify_url,
+        "app_private_key_string": account.app_private_key,
+        "sign_type": "RSA2",
+    }
+    given = account.certificates
+    if given is None:
+        return AliPay(alipay_public_key_string=account.alipay_public_key, **common)
+    return DCAliPay(
+        app_public_key_cert_string=given.app,
+        alipay_public_key_cert_string=given.alipay,
+        alipay_root_cert_string="\n\n".join(certificates_in(given.root)),  # the library wants a blank line between
+        **common,
+    )
 
 
 def _found(fields: Mapping[str, Any]) -> Found:

@@ -1,5 +1,6 @@
 """The chapter of phones: a card is opened in one, paid, topped up, dropped, ridden with, and given back."""
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,6 +84,17 @@ class App:
                 return order
             state = order["state"]
         raise TourFailed(f"order {order_no} stays {state}")
+
+    async def paid_out(self, order_no: str) -> dict[str, Any]:
+        """How the money of a deleted card has gone back, once none of it is on its way; by server-sent events."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        payout: dict[str, Any] = {"state": "sending"}
+        async with self.http.stream("GET", f"{self.url}/orders/{order_no}/events", headers=headers) as events:
+            async for line in events.aiter_lines():
+                name, _, data = line.partition(": ")
+                if name == "data" and data.startswith("{"):
+                    payout = json.loads(data)["payout"] or payout
+        return payout
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +187,12 @@ async def _give_back(stage: Stage, app: App, wallet: TransitCardClient, owned: S
     await wallet.delete_transit_card(card_no, owned.device_id, order)
     (held, *_) = await app.ask("GET", "/cards")
     gone = not any(element.image.instances for element in owned.elements.values())
+    stage.expect(gone and held["card_no"] == card_no and held["place"] == "gone", "the card is deleted")
+    payout = await app.paid_out(order)
+    deposit = payout["done_fen"] - balance
     stage.expect(
-        gone and held["card_no"] == card_no and held["place"] == "gone",
-        f"the card is deleted; its ¥{format_yuan(balance)} and the deposit are paid back",
+        payout["state"] == "done" and payout["owed_fen"] == 0 < deposit,
+        f"the till has paid back its ¥{format_yuan(balance)} and the deposit of ¥{format_yuan(deposit)}",
     )
 
 
