@@ -36,6 +36,12 @@ class DiffersFromBooks(Refused):
     code = "differs_from_books"
 
 
+class StillInUse(Refused):
+    """A card or an order needs it."""
+
+    code = "still_in_use"
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
@@ -64,13 +70,61 @@ def add_issuer(
     async def work() -> None:
         _require_numbers(wanted)
         async with system_of(config) as system:
+            await _require_own(system, wanted)
             await elements.add_range(system.database, wanted)
             if await elements.find_range(system.database, issuer) != wanted:
-                raise DiffersFromBooks(f"issuer {issuer} has other numbers; see `tongka wallet issuers`")
+                raise DiffersFromBooks(f"issuer {issuer} has other numbers, or was closed; see `change-issuer`")
             await _note(system, "add issuer", issuer)
 
     run(work())
     console.print(f"issuer {issuer} gives out {prefix}{'0' * (digits - 1)}1 to {prefix}{'9' * digits}", highlight=False)
+
+
+@app.command("change-issuer")
+def change_issuer(
+    issuer: IssuerArgument,
+    profile: Annotated[str, typer.Option(help="The card type; `tongka card` lists them.")],
+    prefix: Annotated[str, typer.Option(help="The digits that every number begins with.")],
+    digits: Annotated[int, typer.Option(min=1, max=18, help="Of the serial behind the prefix.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let an issuer give out other numbers from now on, or again after it was closed; no number is given out twice."""
+    wanted = CardRange(issuer, profile, prefix, digits, 10**digits - 1)
+
+    async def work() -> None:
+        _require_numbers(wanted)
+        async with system_of(config) as system:
+            await _require_own(system, wanted)
+            if not await elements.change_range(system.database, wanted):
+                raise DiffersFromBooks(f"issuer {issuer} has no numbers yet; see `tongka wallet add-issuer`")
+            await _note(system, "change issuer", issuer)
+
+    run(work())
+    console.print(f"issuer {issuer} gives out {prefix} and {digits} digits from now on", highlight=False)
+
+
+@app.command("close-issuer")
+def close_issuer(issuer: IssuerArgument, config: ConfigOption = None) -> None:
+    """Give out no more cards of an issuer, and offer none; its cards stay, and a second time changes nothing."""
+
+    async def work() -> None:
+        async with system_of(config) as system:
+            if not await elements.close_range(system.database, issuer):
+                raise DiffersFromBooks(f"issuer {issuer} has no numbers; see `tongka wallet issuers`")
+            await app_store.withdraw_product(system.database, issuer)
+            await _note(system, "close issuer", issuer)
+
+    run(work())
+    console.print(f"issuer {issuer} gives out no more cards", highlight=False)
+
+
+async def _require_own(system: System, wanted: CardRange) -> None:
+    """Two issuers that share numbers would give out the same one."""
+    length = len(wanted.prefix) + wanted.digits
+    for other in await elements.issuers(system.database):
+        nested = other.prefix.startswith(wanted.prefix) or wanted.prefix.startswith(other.prefix)
+        if other.issuer_id != wanted.issuer_id and nested and len(other.prefix) + other.digits == length:
+            raise DiffersFromBooks(f"issuer {other.issuer_id} gives out numbers among these; choose another --prefix")
 
 
 def _require_numbers(wanted: CardRange) -> None:
@@ -129,6 +183,28 @@ def add_elements(
     console.print(f"{run(work())} elements are on the books", highlight=False)
 
 
+@app.command("retire-element")
+def retire_element(
+    se_id: Annotated[str, typer.Argument(help="The element; `tongka wallet elements` lists them.")],
+    config: ConfigOption = None,
+) -> None:
+    """Take a secure element off the books, with its keys; refused while a card lives in it or an order is under way."""
+
+    async def work() -> bool:
+        async with system_of(config) as system:
+            told = await elements.retire(system.database, se_id)
+            if told.card_no:
+                raise StillInUse(f"card {told.card_no} lives in element {se_id}; delete it first, or report it lost")
+            if told.order_id:
+                raise StillInUse(f"order {told.order_id} is under way at element {se_id}; let it end, or withdraw it")
+            if told.retired:
+                await _note(system, "retire element", se_id)
+            return told.retired
+
+    done = run(work())
+    console.print(f"element {se_id} {'is retired' if done else 'is not on the books'}", highlight=False)
+
+
 def _entries(file: Path) -> list[Any]:
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
@@ -180,8 +256,9 @@ def offer(  # noqa: PLR0917 - arguments and options of a command
 
     async def work() -> None:
         async with system_of(config) as system:
-            if await elements.find_range(system.database, issuer) is None:
-                raise DiffersFromBooks(f"issuer {issuer} has no numbers yet; see `tongka wallet add-issuer`")
+            numbers = await elements.find_range(system.database, issuer)
+            if numbers is None or numbers.closed:
+                raise DiffersFromBooks(f"issuer {issuer} gives out no numbers; see `tongka wallet add-issuer`")
             await app_store.save_product(system.database, wanted)
             await _note(system, "offer product", issuer)
 

@@ -29,15 +29,19 @@ COLUMNS = tuple(field.name for field in fields(Element))
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM secure_element"  # noqa: S608 - our own names
 
 
+_RANGES = "SELECT issuer_id, profile, prefix, digits, last_serial, closed FROM card_range"
+
+
 @dataclass(frozen=True, slots=True)
 class CardRange:
-    """The numbers of one issuer: `prefix` and a serial of so many digits."""
+    """The numbers of one issuer: `prefix` and a serial of so many digits; `closed`: it gives out no more."""
 
     issuer_id: str
     profile: str
     prefix: str
     digits: int
     last_serial: int
+    closed: bool = False
 
 
 async def add_element(database: Database, element: Element) -> None:
@@ -70,6 +74,37 @@ async def every(database: Database, device_id: str = "") -> list[Element]:
     return [Element(*row) for row in rows]
 
 
+_RETIRE = """
+WITH held AS (
+    SELECT card_no FROM wallet_card WHERE se_id = $1 AND state IN ('live', 'locked')
+), ordered AS (
+    SELECT o.server_order_id FROM wallet_order o JOIN secure_element s USING (device_id)
+    WHERE s.se_id = $1 AND o.state IN ('accepted', 'running', 'unknown')
+        AND (o.se_id = $1 OR (o.se_id = '' AND (o.elements = '{}' OR $1 = ANY (o.elements))))
+), retired AS (
+    DELETE FROM secure_element WHERE se_id = $1 AND NOT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM ordered)
+    RETURNING se_id
+)
+SELECT EXISTS (SELECT FROM retired) AS retired, (SELECT card_no FROM held LIMIT 1) AS card_no,
+    (SELECT min(server_order_id) FROM ordered) AS order_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """Whether an element left the books; if not, the card that lives in it, or an order that is under way."""
+
+    retired: bool
+    card_no: str | None
+    order_id: str | None
+
+
+async def retire(database: Database, se_id: str) -> Retired:
+    """Take an element off the books with its keys and what it was known by; it may be added again."""
+    row = await database.fetchrow(_RETIRE, se_id)
+    return Retired(**dict(row or {}))
+
+
 async def add_range(database: Database, numbers: CardRange) -> None:
     """Give an issuer numbers; an issuer that has some keeps them."""
     await database.execute(
@@ -84,18 +119,37 @@ async def add_range(database: Database, numbers: CardRange) -> None:
 
 
 async def find_range(database: Database, issuer_id: str) -> CardRange | None:
-    row = await database.read_row(
-        "SELECT issuer_id, profile, prefix, digits, last_serial FROM card_range WHERE issuer_id = $1", issuer_id
-    )
+    row = await database.read_row(f"{_RANGES} WHERE issuer_id = $1", issuer_id)
     return CardRange(*row) if row else None
 
 
 async def issuers(database: Database) -> list[CardRange]:
     """Every issuer with its numbers."""
-    rows = await database.read(
-        "SELECT issuer_id, profile, prefix, digits, last_serial FROM card_range ORDER BY issuer_id"
+    return [CardRange(*row) for row in await database.read(f"{_RANGES} ORDER BY issuer_id")]
+
+
+_CHANGE = """
+UPDATE card_range SET profile = $2, prefix = $3, digits = $4, last_serial = $5, closed = false,
+    next_serial = greatest(
+        CASE WHEN (prefix, digits) = ($3, $4) THEN next_serial ELSE 1 END,
+        (SELECT coalesce(max(right(card_no, $4)::bigint), 0) + 1 FROM card
+         WHERE starts_with(card_no, $3) AND length(card_no) = length($3) + $4)
     )
-    return [CardRange(*row) for row in rows]
+WHERE issuer_id = $1
+"""
+
+
+async def change_range(database: Database, numbers: CardRange) -> bool:
+    """Other numbers from now on, behind every one of theirs that a card has; False where there is no such issuer."""
+    tag = await database.execute(
+        _CHANGE, numbers.issuer_id, numbers.profile, numbers.prefix, numbers.digits, numbers.last_serial
+    )
+    return tag == "UPDATE 1"
+
+
+async def close_range(database: Database, issuer_id: str) -> bool:
+    """Give out no more numbers; False where there is no such issuer."""
+    return await database.execute("UPDATE card_range SET closed = true WHERE issuer_id = $1", issuer_id) == "UPDATE 1"
 
 
 async def allot(database: Database, issuer_id: str) -> str:

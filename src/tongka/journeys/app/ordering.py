@@ -118,6 +118,7 @@ async def _create(system: System, user_id: str, key: str, wish: Wish) -> AppOrde
         await tsm.require_possible(system, _ask(order, tsm.OTHER))
     if order.to_device:
         await _require_room(system, order.to_device)
+        await tsm.require_open_issuer(system, order.issuer_id)
     if order.business == Business.OPEN and order.total_fen == 0:
         order = replace(order, state=AppState.PAID)  # nothing to pay
     elif order.business not in PAID_FOR:
@@ -244,6 +245,7 @@ async def _carry_in(system: System, order: AppOrder) -> bool:
         digest=order.digest,
         amount_fen=balance_fen,
         deposit_fen=deposit_fen,
+        carried=True,
     )
     try:
         taken = await tsm.submit(system, OURS, wanted)

@@ -51,6 +51,7 @@ class Ask:
         deposit_fen, fee_fen: of an opening, paid with it.
         elements: the chips that it allows; none: all of the device.
         digest: of the order's contents.
+        carried: the card of a migration, which was deleted elsewhere.
 
     """
 
@@ -66,6 +67,7 @@ class Ask:
     holder_type: int | None = None
     elements: tuple[str, ...] = ()
     payment_method: str = OTHER
+    carried: bool = False
 
     @property
     def total_fen(self) -> int:
@@ -121,6 +123,13 @@ async def require_possible(system: System, ask: Ask) -> None:
         profile = card.profile
     if ask.amount_fen:
         topup.require_amount_fits(profile, ask.amount_fen)
+
+
+async def require_open_issuer(system: System, issuer_id: str) -> None:
+    """Raises: IssuerUnknown: it gives out no cards, or no more."""
+    await _numbers(
+        system, Ask(business=Business.OPEN, server_order_id="", issuer_id=issuer_id, device_id="", digest=b"")
+    )
 
 
 async def find(system: System, institution: str, server_order_id: str) -> WalletOrder:
@@ -181,6 +190,8 @@ async def _numbers(system: System, ask: Ask) -> CardRange:
     numbers = await elements.find_range(system.database, ask.issuer_id)
     if numbers is None:
         raise IssuerUnknown(f"issuerId {ask.issuer_id!r} gives out no cards for phones")
+    if numbers.closed and ask.business is Business.OPEN and not ask.carried:
+        raise IssuerUnknown(f"issuerId {ask.issuer_id!r} gives out no more cards for phones")
     return numbers
 
 
