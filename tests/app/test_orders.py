@@ -9,7 +9,7 @@ import pytest
 from seram_agent import Cut
 from tongka.journeys.app import losing, paying
 from tongka.ledger import Account
-from tongka.store import ledger
+from tongka.store import elements, ledger
 
 ISSUER = "90000001"
 AID = bytes.fromhex("A000000632010105")
@@ -61,6 +61,26 @@ async def test_a_card_moves_to_another_phone_with_its_balance(shop):
     assert (await shop.follow(moved))["state"] == "done"
     assert await balance_of(shop, Account.DEPOSITS_HELD) == 1_800
     assert await balance_of(shop, Account.CARD_FLOAT) == 1_000
+    await shop.books()
+
+
+async def test_an_issuer_that_was_closed_gives_out_no_cards_but_ends_what_began(shop):
+    old, new, third = await shop.phone(0), await shop.phone(1), await shop.phone(2)
+    opened, kept = await shop.opened(old), await shop.opened(third)
+    moved = await shop.order("MIGRATE", card_no=opened["card_no"], to_device_id=new.device_id)
+    assert await elements.close_range(shop.system.database, ISSUER)
+    for wish in (
+        {"business": "OPEN", "issuer_id": ISSUER, "device_id": new.device_id},
+        {"business": "MIGRATE", "card_no": kept["card_no"], "to_device_id": new.device_id},
+    ):
+        refused = await shop.ask("POST", "/orders", wish, key=wish["business"])
+        assert (refused.status_code, refused.json()["error"]) == (422, "issuer_unknown")
+    assert await old.run(moved["session_id"]) == "done"
+    await shop.work()
+    assert await new.run((await shop.follow(moved))["session_id"]) == "done"
+    assert purse(new).balance_fen == 1_000
+    topped = await shop.paid(await shop.order("TOPUP", card_no=kept["card_no"], amount_fen=500))
+    assert await third.run(topped["session_id"]) == "done"
     await shop.books()
 
 

@@ -3,8 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+import httpx
 import pytest
 
+from tongka.app import serve
 from tongka.journeys.app import identity
 from tongka.journeys.app.refusals import LoginWrong
 from tongka.journeys.refusals import TooManyRequests
@@ -77,6 +79,28 @@ async def test_a_malformed_order_is_refused_by_the_name_of_its_field(shop, wish,
 async def test_too_many_logins_are_slowed_down(shop):
     codes = [(await shop.login("bob", "no")).status_code for _ in range(25)]
     assert (codes[0], codes[-1]) == (401, 429)
+
+
+async def test_several_web_processes_keep_one_limit(shop, monkeypatch):
+    """Each may answer a second's requests before it hears of the others."""
+    await shop.login()
+    monkeypatch.setattr(serve, "REQUESTS", 10)
+    processes = [
+        httpx.AsyncClient(transport=httpx.ASGITransport(serve.build(shop.system)), base_url="http://127.0.0.1")
+        for _ in range(3)
+    ]
+    headers = {"Authorization": f"Bearer {shop.tokens['ann']}"}
+
+    async def codes() -> list[int]:
+        shop.now[0] += timedelta(seconds=1)
+        return [(await one.get("/products", headers=headers)).status_code for one in processes]
+
+    shop.now[0] = shop.now[0].replace(second=0)
+    answered = [code for _ in range(10) for code in await codes()]
+    assert 10 <= answered.count(200) <= 10 + len(processes)
+    assert answered[-3:] == [429] * 3
+    shop.now[0] += timedelta(minutes=1)
+    assert await codes() == [200] * 3
 
 
 async def test_wrong_passwords_are_counted_for_an_hour_in_whichever_process(shop):

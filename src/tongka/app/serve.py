@@ -19,7 +19,6 @@ from pydantic import AwareDatetime
 from tongka.app import schemas as s
 from tongka.app.errors import add_handlers, responses, responses_of_stream
 from tongka.app.events import ENDED, Streams, changes
-from tongka.app.limits import Limit
 from tongka.app.reading import StrictRoute
 from tongka.app.views import card_view, order_view
 from tongka.days import ZONE
@@ -27,6 +26,7 @@ from tongka.errors import Malformed
 from tongka.journeys.app import identity, losing, ordering, paying
 from tongka.journeys.app.refusals import TokenWrong
 from tongka.journeys.debit import RETURNED
+from tongka.journeys.limits import Limits
 from tongka.payments import OURS
 from tongka.store import app as store
 from tongka.store import payouts
@@ -42,10 +42,8 @@ PAGE_MAX = 100
 WAIT_MAX_S = 30
 RACES_MAX, RACE_S = 6, 0.02
 POLL_S = 0.5
-LOGINS = (20, 0.5)
-"""For each name: 20 at once, then one in two seconds."""
-REQUESTS = (200, 20.0)
-"""For each rider."""
+LOGINS, REQUESTS = 30, 1_200
+"""In a minute, for each name and for each rider, in all web processes together."""
 
 Key = Annotated[str, Header(alias="Idempotency-Key", pattern=VISIBLE)]
 OrderNo = Annotated[str, Path(pattern=VISIBLE)]
@@ -60,16 +58,16 @@ def build(system: System) -> FastAPI:
     api = FastAPI(title="Tongka: cards in phones", version="1.1.0", servers=[{"url": PATH}], responses=responses())
     add_handlers(api)
     api.router.route_class = StrictRoute
-    logins, requests = Limit(*LOGINS, time.monotonic), Limit(*REQUESTS, time.monotonic)
+    limits = Limits(system)
 
     async def rider(token: Annotated[str | None, Depends(TOKEN)]) -> str:
         if not token:
             raise TokenWrong("a bearer token is required; POST /token gives one")
         user_id = await identity.rider(system, token)
-        requests.take(user_id)
+        await limits.count((f"app rider|{user_id}", REQUESTS))
         return user_id
 
-    _add_login(api, system, logins)
+    _add_login(api, system, limits)
     _add_products_and_cards(api, system, rider)
     _add_orders(api, system, rider)
     _add_following(api, system, rider)
@@ -82,7 +80,7 @@ _R = TypeVar("_R")
 Look = Callable[[], Awaitable[s.OrderView]]
 
 
-def _add_login(api: FastAPI, system: System, logins: Limit) -> None:
+def _add_login(api: FastAPI, system: System, limits: Limits) -> None:
     @api.post("/token", tags=["login"], responses=responses(401))
     async def token(
         grant_type: Annotated[str, Form(pattern="^(password|client_credentials)$")],
@@ -94,7 +92,7 @@ def _add_login(api: FastAPI, system: System, logins: Limit) -> None:
         """A bearer token; a rider's name and password serve as client credentials too."""
         by_password = grant_type == "password"
         name = username if by_password else client_id
-        logins.take(name)
+        await limits.count((identity.scope_of_login(name), LOGINS))
         granted, seconds = await identity.login(system, name, password if by_password else client_secret)
         return s.Token(access_token=granted, expires_in=seconds)
 

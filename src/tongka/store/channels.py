@@ -1,8 +1,6 @@
 """The channels of the Linkage interface: who may speak for a domain, with which key, from where, how often."""
 
-from collections import Counter
 from dataclasses import astuple, dataclass, field, fields
-from typing import NamedTuple
 
 from tongka.errors import UnknownParty
 from tongka.store.db import Database
@@ -32,14 +30,6 @@ class ChannelRow:
     known_parties_only: bool = False
 
 
-class Caller(NamedTuple):
-    """A terminal of a channel; with an empty `terminal`, the channel as a whole."""
-
-    domain: str
-    channel: str
-    terminal: str
-
-
 _NAMES = ", ".join(each.name for each in fields(ChannelRow))
 _VALUES = ", ".join(f"${n}" for n, _ in enumerate(fields(ChannelRow), 1))
 _SELECT = f"SELECT {_NAMES} FROM linkage_channel ORDER BY domain, channel"  # noqa: S608 - our own constants
@@ -51,17 +41,6 @@ ON CONFLICT (domain, channel) DO UPDATE SET
     per_minute = excluded.per_minute, terminal_per_minute = excluded.terminal_per_minute,
     known_parties_only = excluded.known_parties_only
 """  # noqa: S608 - our own constants
-
-
-# In one order everywhere, so that two processes never wait for each other; what is older than a minute is dropped.
-_COUNT_CALLS = """
-WITH dropped AS (DELETE FROM linkage_calls WHERE minute < $1 - 1)
-INSERT INTO linkage_calls AS c (minute, domain, channel, terminal, calls)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::int[])
-    AS told (domain, channel, terminal, calls) ORDER BY domain, channel, terminal
-ON CONFLICT (minute, domain, channel, terminal) DO UPDATE SET calls = c.calls + excluded.calls
-RETURNING domain, channel, terminal, calls
-"""
 
 
 async def every(database: Database) -> list[ChannelRow]:
@@ -92,10 +71,3 @@ async def set_active(database: Database, domain: str, channel: str, *, active: b
     )
     if tag == "UPDATE 0":
         raise UnknownParty("channel", f"{domain} {channel}")
-
-
-async def count_calls(database: Database, minute: int, told: Counter[Caller]) -> Counter[Caller]:
-    """Add a process's counts to a minute (since 1970) of everybody's; the sums."""
-    columns = map(list, zip(*((*caller, calls) for caller, calls in told.items()), strict=True))
-    rows = await database.fetch(_COUNT_CALLS, minute, *columns)
-    return Counter({Caller(row["domain"], row["channel"], row["terminal"]): row["calls"] for row in rows})

@@ -263,7 +263,7 @@ async def test_several_web_processes_keep_one_limit(onecard):
         await desk.ask("/tuxedo/now", ChannelNo=CHANNEL)
         onecard.world.pass_time(seconds=1)
         await desk.ask("/tuxedo/now", ChannelNo=CHANNEL)
-    minutes = await onecard.world.database.read_value("SELECT count(DISTINCT minute) FROM linkage_calls")
+    minutes = await onecard.world.database.read_value("SELECT count(DISTINCT minute) FROM calls")
     assert minutes <= 2
 
 

@@ -28,7 +28,7 @@ async def login(system: System, name: str, password: str) -> tuple[str, int]:
         TooManyRequests: too many were wrong within the hour, in whichever process.
 
     """
-    scope, since = [_scope(name)], system.clock() - HOUR
+    scope, since = [scope_of_login(name)], system.clock() - HOUR
     if await guesses.wrong_passwords_since(system.database, scope, since) >= WRONG_PER_HOUR:
         raise TooManyRequests("too many wrong passwords within an hour; try again later")
     user = await app.user_named(system.database, name)
@@ -60,8 +60,8 @@ async def forget(system: System) -> None:
     await app.forget_tokens(system.database, system.clock())
 
 
-def _scope(name: str) -> str:
-    """What wrong passwords of a name are counted for: one of 65,536, for anybody may send names that nobody has."""
+def scope_of_login(name: str) -> str:
+    """What logins of a name are counted for: one of 65,536, for anybody may send names that nobody has."""
     return f"app login {hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 

@@ -1,56 +1,18 @@
-"""How often each channel and each terminal may call in a minute, in all web processes together.
+"""How often each channel and each of its terminals may call in a minute."""
 
-A process counts for itself, and once a second puts its counts to the others' in one statement, which answers the sums.
-So a limit holds however many processes there are, but for what they answer within one second.
-"""
-
-from collections import Counter
-from datetime import datetime, timedelta
-
-from tongka.journeys.refusals import TooManyRequests
-from tongka.store import channels
-from tongka.store.channels import Caller, ChannelRow
-from tongka.system import System
-
-TOGETHER_EVERY = timedelta(seconds=1)
-MINUTE_S = 60
+from tongka.journeys.limits import Limits
+from tongka.store.channels import ChannelRow
 
 
-class Limits:
-    """The counts of one process: its own since it last asked, and everybody's by then."""
+async def count(limits: Limits, channel: ChannelRow, terminal: str) -> None:
+    """Count a request; `terminal` is empty where it names none.
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._minute = 0
-        self._asked_at: datetime | None = None
-        self._own: Counter[Caller] = Counter()
-        self._all: Counter[Caller] = Counter()
+    Raises:
+        TooManyRequests: the channel's limit of this minute, or the terminal's, is reached.
 
-    async def count(self, channel: ChannelRow, terminal: str) -> None:
-        """Count a request; `terminal` is empty where it names none.
-
-        Raises:
-            TooManyRequests: the channel's limit of this minute, or the terminal's, is reached.
-
-        """
-        await self._put_together(self._system.clock())
-        self._count(Caller(channel.domain, channel.channel, ""), channel.per_minute)
-        if terminal:
-            self._count(Caller(channel.domain, channel.channel, terminal), channel.terminal_per_minute)
-
-    def _count(self, caller: Caller, most: int) -> None:
-        self._own[caller] += 1
-        if self._all[caller] + self._own[caller] > most:
-            raise TooManyRequests("more requests than agreed within a minute")
-
-    async def _put_together(self, now: datetime) -> None:
-        minute = int(now.timestamp()) // MINUTE_S
-        if minute != self._minute:
-            self._minute, self._own, self._all = minute, Counter(), Counter()
-        if not self._own or (self._asked_at and now - self._asked_at < TOGETHER_EVERY):
-            return
-        self._asked_at, told, self._own = now, self._own, Counter()
-        self._all.update(told)  # what others of this process see until the answer is here
-        sums = await channels.count_calls(self._system.database, minute, told)
-        if minute == self._minute:
-            self._all |= sums
+    """
+    name = f"linkage|{channel.domain}|{channel.channel}"
+    limited = [(name, channel.per_minute)]
+    if terminal:
+        limited.append((f"{name}|{terminal}", channel.terminal_per_minute))
+    await limits.count(*limited)

@@ -15,12 +15,12 @@ from starlette.types import Scope
 from tongka.endpoint import Endpoint
 from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
 from tongka.journeys.call import PAUSES_S, Call, Outcome
+from tongka.journeys.limits import Limits
 from tongka.journeys.looks import MAC_FAILURES_COUNT
-from tongka.partners.linkage import codec
+from tongka.partners.linkage import codec, limits
 from tongka.partners.linkage.answers import answer_of, refusal_of
 from tongka.partners.linkage.channels import Channels
 from tongka.partners.linkage.fields import MAX_BODY_BYTES
-from tongka.partners.linkage.limits import Limits
 from tongka.partners.linkage.messages import OPERATIONS, Operation, Request
 from tongka.partners.linkage.operations import RUN
 from tongka.store import audit, channel_parties, orders
@@ -65,7 +65,7 @@ class OneCardServer:
             message = read(operation.request, fields)
             channel = await self._channels.who(fields, message.channel_named(), address)
             actor = f"linkage/{channel.row.domain}"
-            await self._limits.count(channel.row, message.terminal_named())
+            await limits.count(self._limits, channel.row, message.terminal_named())
             return await self._repeat_or_run(operation, message, fields, actor, channel.row)
         except TongkaError as error:
             if isinstance(error, Refused):
