@@ -54,6 +54,29 @@ async def test_what_went_back_by_itself_agrees_too(shop):
     assert await differences(shop) == []
 
 
+async def test_the_refunds_of_a_payout_agree_too_and_one_that_is_not_known_yet_is_no_difference(shop):
+    phone = await shop.phone()
+    opened = await shop.opened(phone, 1_000)
+    for _ in range(2):
+        top = await shop.paid(await shop.order("TOPUP", card_no=opened["card_no"], amount_fen=500))
+        assert await phone.run(top["session_id"]) == "done"
+    deleted = await shop.order("DELETE", card_no=opened["card_no"])
+    assert await phone.run(deleted["session_id"]) == "done"
+    await shop.temper(unknown_percent=100)
+    await shop.work(3)  # some are carried out, and nobody has heard of it
+    assert await differences(shop) == []
+    await shop.temper()
+    await shop.work(2)
+    bill = await shop.system.acquirers["sandbox"].bill(DAY)
+    back = [one for one in read_bill("sandbox", bill) if one.kind == "refund"]
+    assert sum(one.amount_fen for one in back) == 1_000 + 500 + 500 + 1_800
+    assert len(back) == 3
+    assert await differences(shop) == []
+    less = bill.replace(f"refund,{back[0].number},".encode(), b"refund,X,")
+    told = {(one.why, one.number) for one in await differences(shop, bill=less)}
+    assert told == {("missing_here", "X"), ("missing_there", back[0].number)}
+
+
 async def test_every_way_of_not_agreeing_is_told(shop):
     order = await opening(shop)
     number = order["order_no"]

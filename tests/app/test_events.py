@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tongka.app import events
-from tongka.app.events import Streams, changes
-from tongka.app.schemas import AppBusiness, OrderView
+from tongka.app.events import Streams, changes, is_at_end
+from tongka.app.schemas import AppBusiness, OrderView, Payout
 from tongka.errors import Failed
 from tongka.journeys.refusals import TooManyRequests
 
@@ -28,6 +28,29 @@ def told(stream: str) -> list[tuple[str, object]]:
         if "event" in fields:
             found.append((fields["event"], json.loads(fields["data"])))
     return found
+
+
+async def test_a_deletion_is_followed_until_its_money_is_back(shop):
+    phone = await shop.phone()
+    card_no = (await shop.opened(phone))["card_no"]
+    order = await shop.order("DELETE", card_no=card_no)
+    assert await phone.run(order["session_id"]) == "done"
+    follows = asyncio.create_task(shop.ask("GET", f"/orders/{order['order_no']}/events"))
+    await asyncio.sleep(0.2)
+    assert not follows.done()
+    await shop.work(2)
+    stream = told((await follows).text)
+    assert [(name, one["payout"]["state"]) for name, one in stream[:-1]] == [("order", "sending"), ("order", "done")]
+    assert stream[-1] == ("end", "done")
+
+
+async def test_what_people_have_to_pay_is_not_waited_for():
+    """The order is done, and its stream ends: the rest may take days."""
+    for state, ended in (("sending", False), ("owed", True), ("done", True)):
+        payout = Payout(state=state, done_fen=0, owed_fen=1)
+        assert is_at_end(VIEW.model_copy(update={"state": "done", "payout": payout})) is ended
+    assert is_at_end(VIEW.model_copy(update={"state": "done"}))
+    assert not is_at_end(VIEW)
 
 
 async def test_an_order_is_followed_to_its_end(shop):

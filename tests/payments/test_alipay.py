@@ -98,6 +98,7 @@ async def test_silence_and_forged_answers_are_unknown(alipay, bank):
         ({"code": "10000", "fund_change": "N"}, {"code": "10000"}, Answer.UNKNOWN),
         ({"code": "40004", "sub_code": "ACQ.REASON_TRADE_REFUND_FEE_ERR"}, None, Answer.NO),
         ({"code": "40004", "sub_code": "ACQ.SYSTEM_ERROR"}, None, Answer.UNKNOWN),
+        ({"code": "40004", "sub_code": "ACQ.SELLER_BALANCE_NOT_ENOUGH"}, None, Answer.UNKNOWN),
     ],
 )
 async def test_a_refund_is_yes_no_or_not_known(alipay, bank, refund, query, answer):

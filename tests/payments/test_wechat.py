@@ -87,6 +87,13 @@ async def test_a_refund_is_yes_no_or_not_known(wechat, bank, status, state, answ
     assert await wechat.query_refund(ASK) is answer
 
 
+async def test_where_our_account_is_short_today_nothing_is_decided(wechat, bank):
+    bank.answers[REFUND] = (403, {"code": "NOT_ENOUGH"})
+    assert await wechat.refund(ASK) is Answer.UNKNOWN
+    bank.answers[REFUND] = (403, {"code": "NO_AUTH"})
+    assert await wechat.refund(ASK) is Answer.NO
+
+
 async def test_silence_and_forged_answers_are_unknown(wechat, bank):
     assert (await wechat.query("P1")).answer is Answer.UNKNOWN
     bank.answers[QUERY] = (200, PAID)

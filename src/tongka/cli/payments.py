@@ -27,9 +27,11 @@ from tongka.journeys.app.bill import Fetch, compare
 from tongka.journeys.app.paying import acquirer_named
 from tongka.journeys.app.payout import PAID_FROM
 from tongka.money import format_yuan
+from tongka.payments import OURS
 from tongka.payments.bills import READERS, BillLine, read_bill
 from tongka.payments.key_files import complaints_of
 from tongka.shell import now
+from tongka.store import app as app_store
 from tongka.store import payouts
 from tongka.store.payouts import Payout
 from tongka.system import System
@@ -102,11 +104,12 @@ def owed(
 ) -> None:
     """List what riders have not got back of deleted cards: what is `owed` is for people, the rest is on its way."""
 
-    async def work() -> list[Payout]:
+    async def work() -> list[dict[str, object]]:
         async with database_of(config) as database:
-            return await payouts.unfinished(database, limit)
+            found = await payouts.unfinished(database, limit)
+            return [_owed(one, await app_store.owner_of_card(database, one.card_no, OURS)) for one in found]
 
-    print_rows([_owed(one) for one in run(work())], as_json=as_json)
+    print_rows(run(work()), as_json=as_json)
 
 
 @app.command("paid-out")
@@ -128,10 +131,11 @@ def paid_out(  # noqa: PLR0917 - options of a command
     console.print(f"the payout {order_no} is {done.state.value}: {how}", highlight=False)
 
 
-def _owed(one: Payout) -> dict[str, object]:
+def _owed(one: Payout, rider: str | None) -> dict[str, object]:
     return {
         "order_no": one.order_no,
         "card_no": one.card_no,
+        "rider": rider or "",
         "state": one.state.value,
         "since": f"{one.created_at.astimezone(ZONE):%Y-%m-%d}",
         "total_fen": one.total_fen,

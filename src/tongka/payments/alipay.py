@@ -25,7 +25,8 @@ from tongka.payments.check_certificates import certificates_in
 PAID = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 OK, BUSINESS_FAILED = "10000", "40004"
 NOT_PAID_YET = frozenset({"ACQ.TRADE_NOT_EXIST"})
-RETRY = frozenset({"ACQ.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "AOP.ACQ.SYSTEM_ERROR"})
+RETRY = frozenset({"ACQ.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "AOP.ACQ.SYSTEM_ERROR", "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+"""Nothing is decided: Alipay does not know, or our account there is short today."""
 NO_BILL = frozenset({"isp.bill_not_exist", "isv.bill_not_exist"})
 """There was no trade on that day; or the bill is not made yet, which is by nine the next morning."""
 

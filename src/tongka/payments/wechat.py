@@ -26,6 +26,8 @@ OK, NOT_FOUND = 200, 404
 NO_BILL = "NO_STATEMENT_EXIST"
 """There was no trade on that day; or the bill is not made yet, which is by ten the next morning."""
 CERTAINLY_REFUSED = frozenset({400, 403, 404})
+SHORT = "NOT_ENOUGH"
+"""Our account there is short today: asked again under the same number, it may be paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,11 @@ def _found(answer: Mapping[str, Any]) -> Found:
 
 
 def _refunded(code: int, answer: Mapping[str, Any]) -> Answer:
-    """PROCESSING is not known yet. A refused request is a no; anything of 5xx, and 429, is not."""
+    """PROCESSING is not known yet. A refused request is a no; anything of 5xx, 429, and a short account are not."""
     if code == OK and answer.get("status") == REFUNDED:
         return Answer.YES
+    if answer.get("code") == SHORT:
+        return Answer.UNKNOWN
     if (code == OK and answer.get("status") in REFUSED) or code in CERTAINLY_REFUSED:
         return Answer.NO
     return Answer.UNKNOWN
