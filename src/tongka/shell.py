@@ -20,7 +20,7 @@ from tongka.payments.vouched import Vouched
 from tongka.payments.wechat import Wechat
 from tongka.production import refuse_unsafe
 from tongka.settings import Settings
-from tongka.store.db import Database, durability, open_database
+from tongka.store.db import PLATFORM, Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
 from tongka.system import System
@@ -34,8 +34,10 @@ def now() -> datetime:
 
 
 @asynccontextmanager
-async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -> AsyncIterator[System]:
-    """Everything that a web or worker process needs, closed at the end.
+async def open_system(
+    settings: Settings, clock: Callable[[], datetime] = now, actor: str = PLATFORM
+) -> AsyncIterator[System]:
+    """Everything that a process needs, closed at the end; `actor` is who administers, where it is a command's.
 
     Raises:
         Misconfigured: the keys cannot be opened, the schema is not this version's, or production mode refuses.
@@ -44,7 +46,7 @@ async def open_system(settings: Settings, clock: Callable[[], datetime] = now) -
     logs.configure(settings.log)
     hsm, sandbox_keys = open_hsm(settings.keys)
     try:
-        database = await open_database(settings.database)
+        database = await open_database(settings.database, actor)
         try:
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)

@@ -13,6 +13,7 @@ GROUPS: dict[str, str] = {
     "serve": "the web server of this installation",
     "worker": "the jobs of this installation",
     "card": "read, top up and simulate cards",
+    "card-stock": "cards on the books: batches imported and confirmed, cards listed, blocked",
     "partner": "institutions, merchants, terminals and the other parties that may speak to us",
     "gate": "ride codes at a gate: verify, show; the merchant's gates",
     "merchant": "fare tables, trips and their trades",

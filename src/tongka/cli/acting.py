@@ -1,13 +1,19 @@
-"""What the commands share that move money by hand: an operator shows a passphrase first, and stands in the trail."""
+"""Operators at the command line: who acts shows a passphrase first, and stands in the trail.
+
+Who decides about orders is always an operator (`acting`); who administers is one where `tongka.authority` asks for it
+(`authorised`), which is in production.
+"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from tongka.cli.common import database_of, run, secret_of, stamp_at
+from tongka.authority import AUTHORITY
+from tongka.cli.common import database_of, run, secret_of, settings_of, stamp_at
+from tongka.errors import Refused
 from tongka.journeys import operators
 from tongka.store.db import Database
 from tongka.store.stamp import Stamp
@@ -29,3 +35,40 @@ def acting(who: tuple[str, str, Path | None], what: str, act: Callable[[Database
             return await act(database, replace(stamp, actor=name))
 
     return run(work())
+
+
+class OperatorNeeded(Refused):
+    """In production this is done in an operator's name."""
+
+    code = "operator_needed"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who says to be acting, and where the passphrase is; nobody: the unix user."""
+
+    operator: str
+    passphrase_file: str
+
+
+async def authorised(config: Path | None, command: str, person: Person, subject: str = "") -> str:
+    """The name that the audit trail is to bear: the operator's, when the passphrase is right; empty: the unix user's.
+
+    Raises:
+        OperatorNeeded: production asks for an operator, and none is named.
+        OperatorWrong, TooManyPasswords: as `operators.authenticate`.
+
+    """
+    if not person.operator:
+        if command in AUTHORITY and settings_of(config).mode == "production":
+            raise OperatorNeeded(f"`tongka {command}` needs an operator in production: add --operator NAME")
+        return ""
+    passphrase = secret_of(person.passphrase_file, f"Passphrase of {person.operator}")
+    async with database_of(config) as database:
+        what = f"{command} {subject}".strip()
+        return await operators.authenticate(database, person.operator, passphrase, what, stamp_at(config))
+
+
+def alone(config: Path | None, person: Person) -> bool:
+    """Whether one person may do what needs two: in a sandbox, by whoever has the shell."""
+    return not person.operator and settings_of(config).mode != "production"

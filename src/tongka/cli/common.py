@@ -44,10 +44,15 @@ def settings_of(config: Path | None) -> Settings:
     return load(config, os.environ).settings
 
 
+def unix_user() -> str:
+    """Who acts where no operator has shown a passphrase."""
+    return f"cli:{getpass.getuser()}"
+
+
 @asynccontextmanager
-async def database_of(config: Path | None) -> AsyncIterator[Database]:
-    """The database that the settings name, closed at the end."""
-    database = await open_database(settings_of(config).database)
+async def database_of(config: Path | None, actor: str = "") -> AsyncIterator[Database]:
+    """The database that the settings name, closed at the end; changes are the actor's, or the unix user's."""
+    database = await open_database(settings_of(config).database, actor or unix_user())
     try:
         yield database
     finally:
@@ -55,22 +60,22 @@ async def database_of(config: Path | None) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def system_of(config: Path | None) -> AsyncIterator[System]:
-    """The whole system that the settings name, keys included, closed at the end."""
-    async with open_system(settings_of(config)) as system:
+async def system_of(config: Path | None, actor: str = "") -> AsyncIterator[System]:
+    """The whole system that the settings name, keys included, closed at the end; changes are the actor's."""
+    async with open_system(settings_of(config), actor=actor or unix_user()) as system:
         yield system
 
 
 def stamp_of(system: System) -> Stamp:
     """A change made by somebody at a keyboard, now."""
     at = system.clock()
-    return Stamp(at, business_date(at, system.settings.city.cut), f"cli:{getpass.getuser()}")
+    return Stamp(at, business_date(at, system.settings.city.cut), system.database.actor)
 
 
-def stamp_at(config: Path | None) -> Stamp:
+def stamp_at(config: Path | None, actor: str = "") -> Stamp:
     """The same without a system."""
     at = now()
-    return Stamp(at, business_date(at, settings_of(config).city.cut), f"cli:{getpass.getuser()}")
+    return Stamp(at, business_date(at, settings_of(config).city.cut), actor or unix_user())
 
 
 def secret_of(file: str, what: str, *, twice: bool = False) -> str:

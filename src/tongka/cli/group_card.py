@@ -1,13 +1,9 @@
 """`tongka group-card`: what companies allot to their people's cards, from a spreadsheet."""
 
-import csv
-import zipfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import openpyxl
 import typer
-from openpyxl.utils.exceptions import InvalidFileException
 
 from tongka.cli.common import (
     ConfigOption,
@@ -19,18 +15,14 @@ from tongka.cli.common import (
     stamp_of,
     system_of,
 )
-from tongka.errors import Malformed
+from tongka.cli.spreadsheet import FOUND_MISTAKES, print_mistakes, rows_of
 from tongka.journeys import group
-from tongka.journeys.allotments import Mistake, read_rows
+from tongka.journeys.allotments import read_rows
+from tongka.journeys.listing import Mistake
 from tongka.ledger import Account
 from tongka.store import group_cards
 
 app = typer.Typer(no_args_is_help=True, help="Group cards.")
-
-FOUND_MISTAKES = 1
-BYTES_MAX = 32 << 20
-EXACT_DIGITS = 15
-"""A spreadsheet's numbers are exact up to here."""
 
 
 @app.command("import")
@@ -53,9 +45,8 @@ def import_list(
             return await group.allot(system, company, batch, lines, paid_into=Account.BANK, stamp=stamp_of(system)), []
 
     made, mistakes = run(work())
-    for mistake in mistakes:
-        console.print(f"row {mistake.row}: {mistake.why}" if mistake.row else mistake.why, markup=False)
     if mistakes:
+        print_mistakes(mistakes)
         raise typer.Exit(FOUND_MISTAKES)
     console.print(f"{made} cards have their allotments of {batch}", highlight=False)
 
@@ -79,46 +70,3 @@ def list_cards(
             ]
 
     print_rows(run(work()), as_json=as_json)
-
-
-def rows_of(file: Path) -> list[list[str]]:
-    """The rows of a CSV file (UTF-8 or GB 18030) or of an Excel file's first sheet, as texts.
-
-    Raises:
-        Malformed: the file is neither, or too long.
-
-    """
-    try:
-        if file.stat().st_size > BYTES_MAX:
-            raise Malformed("file", f"is longer than {BYTES_MAX >> 20} MiB; split it")
-        return _excel(file) if file.suffix.lower() == ".xlsx" else _csv(file)
-    except (OSError, ValueError, KeyError, csv.Error, zipfile.BadZipFile, InvalidFileException) as wrong:
-        raise Malformed("file", f"is not a readable CSV or Excel file: {wrong}") from wrong
-
-
-def _csv(file: Path) -> list[list[str]]:
-    contents = file.read_bytes()
-    try:
-        text = contents.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = contents.decode("gb18030")
-    return list(csv.reader(text.splitlines()))
-
-
-def _excel(file: Path) -> list[list[str]]:
-    book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    try:
-        return [[_text(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
-    finally:
-        book.close()
-
-
-def _text(cell: Any) -> str:
-    """A cell as it was typed; a number that a spreadsheet has rounded is not guessed at."""
-    if cell is None:
-        return ""
-    if isinstance(cell, int | float) and abs(cell) >= 10**EXACT_DIGITS:
-        return "a rounded number"
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)

@@ -1,14 +1,10 @@
-"""A company's list of what it allots to its people's cards: rows of texts to lines, and what is wrong with the others.
-
-Mistakes are collected and not raised, so that one bad row never hides the next. The columns are found by their
-headings, in English or Chinese, in any order; others are left alone.
-"""
+"""A company's list of what it allots to its people's cards: rows of texts to lines, or to mistakes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from tongka.errors import Malformed, Refused
+from tongka.errors import Malformed
+from tongka.journeys.listing import Cells, Mistake, cells_of, read_lines
 from tongka.journeys.passwords import require_strong
 from tongka.money import parse_yuan
 
@@ -37,13 +33,6 @@ class Line:
     password: str = field(repr=False)
 
 
-class Mistake(NamedTuple):
-    """What is wrong with a row, by its number as the spreadsheet shows it."""
-
-    row: int
-    why: str
-
-
 def read_rows(rows: Iterable[Sequence[str]]) -> tuple[list[Line], list[Mistake]]:
     """The first row holds the headings; empty rows are left out.
 
@@ -51,40 +40,14 @@ def read_rows(rows: Iterable[Sequence[str]]) -> tuple[list[Line], list[Mistake]]
         Malformed: a column is missing, or there are too many rows.
 
     """
-    numbered = [(n, row) for n, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
-    if not numbered:
-        raise Malformed("file", "is empty; the first row holds the headings card number, amount, password")
-    if len(numbered) > LINES_MAX:
-        raise Malformed("file", f"has more than {LINES_MAX} rows; split it")
-    columns = _columns(numbered[0][1])
-    lines: list[Line] = []
-    mistakes: list[Mistake] = []
-    seen: dict[str, int] = {}
-    for n, row in numbered[1:]:
-        try:
-            line = _line([row[at].strip() if at < len(row) else "" for at in columns])
-        except Refused as wrong:
-            mistakes.append(Mistake(n, str(wrong)))
-            continue
-        if line.card_no in seen:
-            mistakes.append(Mistake(n, f"card {line.card_no} stands in row {seen[line.card_no]} already"))
-        seen.setdefault(line.card_no, n)
-        lines.append(line)
-    return lines, mistakes
+    numbered = cells_of(rows, HEADINGS, (CARD_NO, AMOUNT, PASSWORD), LINES_MAX)
+    return read_lines(numbered, _line, lambda line: line.card_no)
 
 
-def _columns(headings: Sequence[str]) -> list[int]:
-    named = {HEADINGS.get(heading.strip().lower(), ""): at for at, heading in enumerate(headings)}
-    missing = [name for name in (CARD_NO, AMOUNT, PASSWORD) if name not in named]
-    if missing:
-        raise Malformed("file", f"has no column {', '.join(missing)}; name them in the first row")
-    return [named[name] for name in (CARD_NO, AMOUNT, PASSWORD)]
-
-
-def _line(cells: Sequence[str]) -> Line:
-    card_no, amount, password = cells
+def _line(_row: int, cells: Cells) -> Line:
+    card_no, password = cells[CARD_NO], cells[PASSWORD]
     if not (card_no.isascii() and card_no.isdecimal()):
         raise Malformed(CARD_NO, "digits are expected; format the column as text, or a spreadsheet rounds it")
-    fen = parse_yuan(amount, AMOUNT)
+    fen = parse_yuan(cells[AMOUNT], AMOUNT)
     require_strong(password, card_no)
     return Line(card_no, fen, password)

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tongka.journeys import passwords
-from tongka.journeys.allotments import Line, Mistake
+from tongka.journeys.allotments import Line
 from tongka.journeys.call import Call
+from tongka.journeys.listing import Mistake
 from tongka.journeys.refusals import AllotmentExceeded, NotUnlocked, PasswordTooWeak
 from tongka.journeys.supply import Load, is_rewrite, load_card
 from tongka.store import group_cards

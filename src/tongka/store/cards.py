@@ -35,7 +35,7 @@ class CardRow:
 
 
 class CardNotRegistered(Refused):
-    """The card is not on our books; `tongka sandbox` or the import of a batch puts it there."""
+    """The card is not on our books; `tongka card-stock import` puts it there."""
 
     code = "card_not_registered"
 
@@ -122,12 +122,12 @@ async def set_status(database: Database, card_no: str, status: str) -> None:
 _TURN_STATUS = """
 WITH turned AS (UPDATE card SET status = $3 WHERE card_no = $1 AND status = $2 RETURNING card_no), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail)
-    SELECT $4, $5, 'card status', card_no, $2 || ' ' || $3 FROM turned
+    SELECT $4, $5, 'card status', card_no, concat_ws(': ', $2 || ' ' || $3, nullif($6, '')) FROM turned
 )
 SELECT count(*) FROM turned
 """
 
 
-async def turn_status(database: Database, card_no: str, turn: tuple[str, str], stamp: Stamp) -> bool:
+async def turn_status(database: Database, card_no: str, turn: tuple[str, str], stamp: Stamp, reason: str = "") -> bool:
     """From one status to another, with its audit row; False where it is no longer the first."""
-    return bool(await database.fetchval(_TURN_STATUS, card_no, *turn, stamp.at, stamp.actor))
+    return bool(await database.fetchval(_TURN_STATUS, card_no, *turn, stamp.at, stamp.actor, reason))

@@ -32,6 +32,8 @@ GRACE_S = 10
 """How long the client waits beyond the server's own statement timeout, for networks that swallow connections."""
 
 IDLE_IN_TRANSACTION_S = 60
+PLATFORM = "platform"
+"""Who acts where nobody is at a keyboard."""
 
 if TYPE_CHECKING:  # these classes are generic for the type checker only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -60,13 +62,19 @@ class _Session(Connection):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An open database. `fetch…` and `execute` may write; `read…` may not, and is repeated when a connection breaks."""
+    """An open database. `fetch…` and `execute` may write; `read…` may not, and is repeated when a connection breaks.
+
+    Attributes:
+        actor: who changes what administration keeps; the triggers of 0061_administration.sql write it down.
+
+    """
 
     pool: Pool
     acquire_timeout_s: float
     timeout_s: float
     server: EmbeddedPostgres | None = None
     companies: dict[str, Company] = field(default_factory=dict)
+    actor: str = PLATFORM
 
     async def execute(self, sql: str, *arguments: Any) -> str:
         """Run one statement; answers its command tag (`INSERT 0 1`)."""
@@ -256,8 +264,10 @@ def _is_closed(connection: Leased) -> bool:
         return True
 
 
-async def open_database(wanted: settings.Database) -> Database:
+async def open_database(wanted: settings.Database, actor: str = PLATFORM) -> Database:
     """Connect to `database.url`, or start the embedded server of `database.data_dir` and connect to that.
+
+    `actor` is who the audit trail names for changes of what administration keeps.
 
     Raises:
         Misconfigured: the server is too old, refuses us, or cannot be started; names the setting.
@@ -265,11 +275,11 @@ async def open_database(wanted: settings.Database) -> Database:
 
     """
     if wanted.url:
-        return await open_url(wanted.url, wanted)
+        return await open_url(wanted.url, wanted, actor=actor)
     server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
     try:
         await _start(server)
-        return await open_url(server.url, wanted, server)
+        return await open_url(server.url, wanted, server, actor)
     except BaseException:
         await asyncio.to_thread(server.close)
         raise
@@ -286,7 +296,9 @@ async def _start(server: EmbeddedPostgres) -> None:
         raise
 
 
-async def open_url(url: str, wanted: settings.Database, server: EmbeddedPostgres | None = None) -> Database:
+async def open_url(
+    url: str, wanted: settings.Database, server: EmbeddedPostgres | None = None, actor: str = PLATFORM
+) -> Database:
     """Connect to a server that runs; the limits come from the settings."""
     try:
         pool = await asyncpg.create_pool(
@@ -296,13 +308,13 @@ async def open_url(url: str, wanted: settings.Database, server: EmbeddedPostgres
             connect=_connector(server),
             connection_class=_Session,
             timeout=CONNECT_TIMEOUT_S,
-            server_settings=_session_settings(wanted),
+            server_settings=_session_settings(wanted, actor),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise Misconfigured(f"database.url: {error}") from error
     except CANNOT_CONNECT as error:
         raise Failed(f"the database cannot be reached: {error}; see database.url") from error
-    database = Database(pool, wanted.acquire_timeout_s, wanted.statement_timeout_s + GRACE_S, server)
+    database = Database(pool, wanted.acquire_timeout_s, wanted.statement_timeout_s + GRACE_S, server, actor=actor)
     try:
         await _check_version(database)
     except BaseException:
@@ -311,8 +323,9 @@ async def open_url(url: str, wanted: settings.Database, server: EmbeddedPostgres
     return database
 
 
-def _session_settings(wanted: settings.Database) -> dict[str, str]:
+def _session_settings(wanted: settings.Database, actor: str) -> dict[str, str]:
     return {
+        "tongka.actor": actor,
         "application_name": "tongka",
         "TimeZone": "Asia/Shanghai",
         "statement_timeout": f"{wanted.statement_timeout_s}s",
