@@ -20,6 +20,7 @@ from tongka.payments.vouched import Vouched
 from tongka.payments.wechat import Wechat
 from tongka.production import refuse_unsafe
 from tongka.settings import Settings
+from tongka.store.audit_epochs import require_continuity
 from tongka.store.db import PLATFORM, Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
@@ -40,7 +41,8 @@ async def open_system(
     """Everything that a process needs, closed at the end; `actor` is who administers, where it is a command's.
 
     Raises:
-        Misconfigured: the keys cannot be opened, the schema is not this version's, or production mode refuses.
+        Misconfigured: the keys cannot be opened, the schema is not this version's, the audit trail cannot go on here,
+            or production mode refuses.
 
     """
     logs.configure(settings.log)
@@ -50,6 +52,7 @@ async def open_system(
         try:
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)
+            await require_continuity(database)
             with closing(Cores.all()) as cores:
                 acquirers = open_acquirers(settings, database, clock, secrets.token_bytes)
                 yield System(

@@ -5,6 +5,7 @@ Who decides about orders is always an operator (`acting`); who administers is on
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,13 +24,18 @@ PassphraseOption = Annotated[str, typer.Option(help="File with your passphrase; 
 T = TypeVar("T")
 
 
-def acting(who: tuple[str, str, Path | None], what: str, act: Callable[[Database, Stamp], Awaitable[T]]) -> T:
+def acting(
+    who: tuple[str, str, Path | None],
+    what: str,
+    act: Callable[[Database, Stamp], Awaitable[T]],
+    opened: Callable[[Path | None], AbstractAsyncContextManager[Database]] = database_of,
+) -> T:
     """Do something in the name of an operator, who shows his passphrase first. `who`: name, passphrase file, config."""
     operator, passphrase_file, config = who
     passphrase = secret_of(passphrase_file, "Your passphrase")
 
     async def work() -> T:
-        async with database_of(config) as database:
+        async with opened(config) as database:
             stamp = stamp_at(config)
             name = await operators.authenticate(database, operator, passphrase, what, stamp)
             return await act(database, replace(stamp, actor=name))

@@ -10,10 +10,24 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from tongka.audit import Break, Seal
-from tongka.cli.common import ConfigOption, JsonOption, complaints, console, database_of, print_json, run
+from tongka.cli.acting import OperatorOption, PassphraseOption, acting
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    any_database_of,
+    complaints,
+    console,
+    database_of,
+    print_json,
+    run,
+)
 from tongka.days import ZONE
 from tongka.errors import Malformed
 from tongka.store import audit
+from tongka.store.audit_continue import Continued, continue_here
+from tongka.store.db import Database
+from tongka.store.migrate import require_current
+from tongka.store.stamp import Stamp
 
 app = typer.Typer(no_args_is_help=True, help="The tamper-evident audit trail.")
 
@@ -24,7 +38,7 @@ AnchorOption = Annotated[
 
 @app.command()
 def seal(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
-    """Seal what is committed. Keep the last line outside this machine: it is what `verify --anchor` takes."""
+    """Seal what is committed, and print the new seals; the worker does it by itself every half minute."""
 
     async def work() -> list[Seal]:
         async with database_of(config) as database:
@@ -41,6 +55,49 @@ def seal(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def head(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Print the last seal. Keep it outside this machine, every day: it is what `verify --anchor` takes."""
+
+    async def work() -> Seal | None:
+        async with any_database_of(config) as database:
+            return await audit.head(database)
+
+    last = run(work())
+    if as_json:
+        print_json({"number": last.number, "seal": last.digest.hex()} if last else None)
+    elif last:
+        typer.echo(f"{last.number}:{last.digest.hex()}")
+    else:
+        complaints.print("nothing is sealed yet")
+
+
+@app.command("continue")
+def continue_trail(
+    operator: OperatorOption,
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """After a dump was restored into another server: seal all that is not sealed, and go on from there.
+
+    Needs the role that owns the tables; nothing else may be connected. Refused where the trail goes on by itself.
+    """
+
+    async def work(database: Database, stamp: Stamp) -> Continued:
+        await require_current(database)
+        return await continue_here(database, stamp.at, stamp.actor)
+
+    done = acting((operator, passphrase_file, config), "audit continue", work, any_database_of)
+    if as_json:
+        print_json({"epoch": done.epoch, "sealed": done.sealed, "late": done.late})
+        return
+    console.print(f"epoch {done.epoch} of the trail begins; {done.sealed} rows were sealed", highlight=False)
+    if done.late:
+        console.print(f"{done.late} of them were written after the restore, before this; the trail names them")
+
+
+@app.command()
 def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: JsonOption = False) -> None:
     """Recompute every seal; exit code 1 and the first breaks if a row or a seal was touched."""
 
@@ -48,7 +105,7 @@ def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: J
         kept = _parse_anchor(anchor) if anchor else None
         with _progress() as progress:
             task = progress.add_task("seals", total=None)
-            async with database_of(config) as database:
+            async with any_database_of(config) as database:
                 return await audit.verify(
                     database, kept, lambda one: progress.update(task, description=f"seal {one.number}")
                 )
@@ -71,7 +128,7 @@ def export(
     """Print the sealed trail as JSON lines: each seal, then the rows of its batch."""
 
     async def work() -> None:
-        async with database_of(config) as database, aclosing(audit.export(database, after)) as items:
+        async with any_database_of(config) as database, aclosing(audit.export(database, after)) as items:
             async for item in items:
                 typer.echo(msgspec.json.encode({type(item).__name__.lower(): _plain(item)}))
 
@@ -93,7 +150,7 @@ def _plain(item: object) -> object:
 def _parse_anchor(text: str) -> tuple[int, bytes]:
     match = re.fullmatch(r"([0-9]{1,18}):([0-9a-fA-F]{64})", text, re.ASCII)
     if not match:
-        raise Malformed("--anchor", "a seal is NUMBER:HEX, as `tongka audit seal` prints it")
+        raise Malformed("--anchor", "a seal is NUMBER:HEX, as `tongka audit head` prints it")
     return int(match[1]), bytes.fromhex(match[2])
 
 

@@ -19,7 +19,9 @@ from tongka.errors import TongkaError
 from tongka.money import format_yuan
 from tongka.settings import Settings, load
 from tongka.shell import now, open_system
+from tongka.store.audit_epochs import require_continuity
 from tongka.store.db import Database, open_database
+from tongka.store.migrate import require_current
 from tongka.store.stamp import Stamp
 from tongka.system import System
 
@@ -50,13 +52,22 @@ def unix_user() -> str:
 
 
 @asynccontextmanager
-async def database_of(config: Path | None, actor: str = "") -> AsyncIterator[Database]:
-    """The database that the settings name, closed at the end; changes are the actor's, or the unix user's."""
+async def any_database_of(config: Path | None, actor: str = "") -> AsyncIterator[Database]:
+    """The database that the settings name, in whatever state; changes are the actor's, or the unix user's."""
     database = await open_database(settings_of(config).database, actor or unix_user())
     try:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def database_of(config: Path | None, actor: str = "") -> AsyncIterator[Database]:
+    """The same, refused unless its schema is this version's and what is written to it can be sealed."""
+    async with any_database_of(config, actor) as database:
+        await require_current(database)
+        await require_continuity(database)
+        yield database
 
 
 @asynccontextmanager

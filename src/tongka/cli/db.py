@@ -3,7 +3,7 @@
 import typer
 from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
+from tongka.cli.common import ConfigOption, JsonOption, any_database_of, console, print_json, run
 from tongka.store import migrate
 from tongka.store.db import Database
 
@@ -15,7 +15,7 @@ def upgrade(config: ConfigOption = None) -> None:
     """Bring the schema to this version's; starts the embedded server if no database.url is set."""
 
     async def work() -> int:
-        async with database_of(config) as database:
+        async with any_database_of(config) as database:
             return len(await migrate.upgrade(database, on_applied=lambda one: console.print(f"applied {one}")))
 
     console.print("the schema is up to date" if not run(work()) else "done")
@@ -26,7 +26,7 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """List the migrations and when they were applied; exit code 1 if some are pending."""
 
     async def work() -> list[dict[str, str]]:
-        async with database_of(config) as database:
+        async with any_database_of(config) as database:
             return await _states(database)
 
     states = run(work())

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
+    any_database_of,
     complaints,
     console,
     database_of,
@@ -21,6 +22,7 @@ from tongka.days import ZONE, business_date
 from tongka.errors import Refused
 from tongka.store import ledger, ledger_checks
 from tongka.store.ledger_checks import CHECKS, Finding
+from tongka.store.migrate import require_current
 
 app = typer.Typer(no_args_is_help=True, help="The double-entry books.")
 
@@ -36,7 +38,8 @@ def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     async def work() -> list[Finding]:
         with Progress(console=complaints, transient=True) as progress:
             task = progress.add_task("checks", total=len(CHECKS))
-            async with database_of(config) as database:
+            async with any_database_of(config) as database:
+                await require_current(database)
                 return await ledger_checks.check(
                     database, CHECKS, lambda one: progress.update(task, description=one.name, advance=1)
                 )

@@ -4,13 +4,14 @@ State moves insert into `audit` inside their own statement. Sealing takes the ro
 (below the snapshot's horizon), which nobody can add to any more, so it needs no lock against writers.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import datetime
 
 import asyncpg
 
 from tongka.audit import SEALED, Break, Entry, Seal, verify_seal
-from tongka.errors import Misconfigured
+from tongka.store.audit_epochs import Standing, begin, standing
 from tongka.store.db import Database, Leased
 
 BATCH_MAX = 50_000
@@ -19,22 +20,24 @@ BATCH_MAX = 50_000
 BREAKS_MAX = 100
 
 SEAL_LOCK = 0x746F_6E69
+PROMOTED = "audit.promoted"
 
-_COLUMNS = "id, at, actor, action, subject, detail, txid"
-_XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+COLUMNS = "id, at, actor, action, subject, detail, txid"
+_XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint + $3"
+"""Below it every transaction has ended; $3 is the epoch's base."""
 
-_RECORD = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)"
+NEW_ROW = "INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)"
 
 _LAST_SEAL = "SELECT number, horizon, ids, leaves, seal FROM audit_seal ORDER BY number DESC LIMIT 1"
 _NEXT_SEAL = "SELECT number, horizon, ids, leaves, seal FROM audit_seal WHERE number > $1 ORDER BY number LIMIT 1"
 
 _HORIZON = f"""
-SELECT {_XMIN} AS now_at, coalesce((
+SELECT coalesce((
     SELECT txid + 1 FROM audit WHERE txid >= $1 AND txid < {_XMIN} ORDER BY txid OFFSET $2 LIMIT 1
 ), {_XMIN}) AS horizon
 """  # noqa: S608 - our own constants
 
-_BATCH = f"SELECT {_COLUMNS} FROM audit WHERE txid >= $1 AND txid < $2"  # noqa: S608 - our own constants
+_BATCH = f"SELECT {COLUMNS} FROM audit WHERE txid >= $1 AND txid < $2"  # noqa: S608 - our own constants
 
 _STORE_SEAL = """
 INSERT INTO audit_seal (number, sealed_at, horizon, ids, leaves, seal) VALUES ($1, $2, $3, $4, $5, $6)
@@ -47,19 +50,19 @@ WHERE a.txid < $1 AND NOT EXISTS (SELECT FROM sealed_ids s WHERE s.id = a.id)
 ORDER BY a.id LIMIT $2
 """
 
-_SEAL_ROWS = f"SELECT {_COLUMNS} FROM audit WHERE action = $1 AND actor = $1 ORDER BY id"  # noqa: S608 - our own constants
+_SEAL_ROWS = f"SELECT {COLUMNS} FROM audit WHERE action = $1 AND actor = $1 ORDER BY id"  # noqa: S608 - our own constants
 
 
 async def record(database: Database, at: datetime, *, actor: str, action: str, subject: str, detail: str = "") -> None:
     """Write one row, for what happens outside of state moves: administration, sign-ins, refusals."""
-    await database.execute(_RECORD, at, actor, action, subject, detail)
+    await database.execute(NEW_ROW, at, actor, action, subject, detail)
 
 
 async def seal(database: Database, at: datetime) -> list[Seal]:
     """Seal what is committed and not sealed yet; answers the new seals, none if there was nothing.
 
     Raises:
-        Misconfigured: the database was restored from a logical dump, whose transaction numbers began anew.
+        Misconfigured: a dump has brought the database to another server, whose transaction numbers began anew.
 
     """
     seals: list[Seal] = []
@@ -70,24 +73,42 @@ async def seal(database: Database, at: datetime) -> list[Seal]:
 
 async def _seal_batch(database: Database, at: datetime) -> Seal | None:
     async with database.transaction(unhurried=True) as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", SEAL_LOCK)
-        last = _seal_of(await connection.fetchrow(_LAST_SEAL))
-        since = last.horizon if last else 0
-        row = await connection.fetchrow(_HORIZON, since, BATCH_MAX - 1)
-        if row is None or row["now_at"] < since:
-            raise Misconfigured(
-                f"the audit trail was sealed up to transaction {since}, and this server is at an earlier one: it was "
-                "restored from a dump. Set its next transaction beyond that with pg_resetwal, or restore a base backup"
-            )
-        entries = [Entry(**entry) for entry in await connection.fetch(_BATCH, since, row["horizon"])]
+        await lock_sealing(connection)
+        now = await _noted(connection, at)
+        horizon = await connection.fetchval(_HORIZON, now.horizon, BATCH_MAX - 1, now.base)
+        entries = [Entry(**entry) for entry in await connection.fetch(_BATCH, now.horizon, horizon)]
         if all(entry.action == SEALED for entry in entries):
             return None
-        sealed = Seal.over(last, row["horizon"], entries)
-        await connection.execute(
-            _STORE_SEAL, sealed.number, at, sealed.horizon, sealed.ids, sealed.leaves, sealed.digest
-        )
-        await connection.execute(_RECORD, at, SEALED, SEALED, str(sealed.number), sealed.digest.hex())
-        return sealed
+        return await seal_after(connection, horizon, entries, at)
+
+
+async def _noted(connection: Leased, at: datetime) -> Standing:
+    """Where the trail stands. A standby that took over, or a recovery to a point in time, is noted in it."""
+    now = await standing(connection)
+    now.refuse_if_broken()
+    if now.timeline != now.here_timeline:
+        epoch = await begin(connection, now, now.base, at)
+        detail = json.dumps({"timeline": now.here_timeline, "was": now.timeline})
+        await connection.execute(NEW_ROW, at, PROMOTED, PROMOTED, str(epoch), detail)
+    return now
+
+
+async def lock_sealing(connection: Leased) -> None:
+    """One sealer at a time, until the end of the transaction."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", SEAL_LOCK)
+
+
+async def seal_after(connection: Leased, horizon: int, entries: Iterable[Entry], at: datetime) -> Seal:
+    """Seal rows as the batch after the last; the caller holds the lock of sealing."""
+    sealed = Seal.over(_seal_of(await connection.fetchrow(_LAST_SEAL)), horizon, entries)
+    await connection.execute(_STORE_SEAL, sealed.number, at, sealed.horizon, sealed.ids, sealed.leaves, sealed.digest)
+    await connection.execute(NEW_ROW, at, SEALED, SEALED, str(sealed.number), sealed.digest.hex())
+    return sealed
+
+
+async def head(database: Database) -> Seal | None:
+    """The last seal, which auditors keep."""
+    return _seal_of(await database.read_row(_LAST_SEAL))
 
 
 async def verify(
@@ -136,7 +157,7 @@ async def _seals(connection: Leased, after: int = 0) -> AsyncIterator[Seal]:
 
 
 async def _entries(connection: Leased, one: Seal) -> dict[int, Entry]:
-    rows = await connection.fetch(f"SELECT {_COLUMNS} FROM audit WHERE id = ANY($1)", one.ids)  # noqa: S608 - constant
+    rows = await connection.fetch(f"SELECT {COLUMNS} FROM audit WHERE id = ANY($1)", one.ids)  # noqa: S608 - constant
     return {row["id"]: Entry(**row) for row in rows}
 
 

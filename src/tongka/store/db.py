@@ -244,6 +244,8 @@ def _meaning(error: BaseException, connection: Leased, *, sent: bool) -> TongkaE
         return Failed(f"the database gave the statement up: {error}")
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return refusal(error.constraint_name)
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return Misconfigured(f"database.url: {error}; this is for the role that owns the tables")
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):  # where whoever took it in did not look
         return Malformed("message", "a text in it holds the character U+0000")
     return _cut_off(error, sent=sent) if _broke(error, connection) else None
