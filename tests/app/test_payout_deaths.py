@@ -146,6 +146,10 @@ async def test_a_migration_carries_the_money_and_pays_nothing_out(shop):
     card_no = (await shop.opened(old, 1_000))["card_no"]
     moved = await shop.order("MIGRATE", card_no=card_no, to_device_id=new.device_id)
     assert await old.run(moved["session_id"]) == "done"
+    await payout.pay_out(shop.system)
+    assert (await the_payout(shop, card_no)).state is PayoutState.WAITING
+    (card,) = (await shop.ask("GET", "/cards")).json()
+    assert (card["payout"], (await shop.follow(moved))["payout"]) == (None, None)
     await shop.work(2)
     assert (await the_payout(shop, card_no)).state is PayoutState.CARRIED
     await shop.books()

@@ -102,7 +102,7 @@ async def zoo(database):
     assert await payouts.paid_by_hand(database, hand, Account.BANK, "4711", STAMP)
     for number, back_fen in (("carried", 0), ("back", 700), ("kept", 0)):
         await begun(database, number)
-        one = Carrying(f"card-{number}", number, AMOUNT, "waiting", "m", "done", refunding=False, refunded_fen=back_fen)
+        one = Carrying(f"card-{number}", number, carried=False, migrates=True, refunded_fen=back_fen)
         assert await carrying.carry(database, one, STAMP)
         assert number == "carried" or await carrying.come_back(database, one, STAMP)
     return database
@@ -126,7 +126,7 @@ async def test_damage_is_found(zoo):
 async def test_each_step_is_taken_once(zoo):
     """What another worker has read before does not move anything."""
     sending = await payouts.by_number(zoo, "sending")
-    (due,) = await payouts.due(zoo, NOON, 10)
+    (due,) = await payouts.due(zoo, ["sandbox"], NOON, 10)
     assert await payouts.decide(zoo, due, RefundState.DONE, STAMP)
     assert not await payouts.decide(zoo, due, RefundState.DONE, STAMP)
     assert not await payouts.decide(zoo, due, RefundState.REFUSED, STAMP)

@@ -7,8 +7,8 @@ from tongka.store.db import Database
 from tongka.store.stamp import Stamp
 
 _LOOK = """
-SELECT p.card_no, p.order_no, p.amount_fen, p.state, m.order_no AS migration, i.state AS opening,
-    coalesce(b.refunding, false) AS refunding, coalesce(b.refunded_fen, 0)::bigint AS refunded_fen
+SELECT p.card_no, p.order_no, p.state = 'carried' AS carried, m.order_no IS NOT NULL AS migrates,
+    coalesce(b.refunded_fen, 0)::bigint AS refunded_fen
 FROM payout p JOIN orders r ON (r.card_no, r.order_no) = (p.card_no, p.order_no)
 LEFT JOIN LATERAL (
     SELECT a.order_no FROM wallet_order o JOIN app_order a ON a.order_no || $2 = o.server_order_id
@@ -21,7 +21,9 @@ LEFT JOIN LATERAL (
     SELECT bool_or(o.state = 'A') AS refunding, sum(o.amount_fen) FILTER (WHERE o.state = 'B') AS refunded_fen
     FROM orders o WHERE o.card_no = i.card_no AND o.order_no IN (i.sale_no, i.load_no)
 ) AS b ON true
-WHERE p.state IN ('waiting', 'carried') ORDER BY p.moved_at LIMIT $4
+WHERE (p.state = 'waiting' AND (m.order_no IS NULL OR i.state IS NOT NULL))
+    OR (p.state = 'carried' AND i.state IN ('done', 'cancelled') AND NOT coalesce(b.refunding, false))
+ORDER BY p.moved_at LIMIT $4
 """
 
 _CARRY = """
@@ -55,28 +57,24 @@ SELECT order_no FROM moved
 
 @dataclass(frozen=True, slots=True)
 class Carrying:
-    """A payout that waits, or that a migration has taken.
+    """A payout that can go on: one that waits, or that a migration has taken.
 
     Attributes:
-        migration: the order that takes it; None: no migration does.
-        opening: how the card is to be opened elsewhere stands; None: it is not ordered yet.
-        refunding: part of the opening is on its way back.
-        refunded_fen: what came back of it.
+        carried: a migration has it, and is at its end.
+        migrates: a migration takes it, and the card is ordered elsewhere.
+        refunded_fen: what came back of that order.
 
     """
 
     card_no: str
     order_no: str
-    amount_fen: int
-    state: str
-    migration: str | None
-    opening: str | None
-    refunding: bool
+    carried: bool
+    migrates: bool
     refunded_fen: int
 
 
 async def look(database: Database, institution: str, parts: tuple[str, str], limit: int) -> list[Carrying]:
-    """Those that wait or are carried, the oldest first.
+    """Those that can go on, the oldest first; not those whose migration is under way.
 
     `institution` is the name under which Your Server orders, `parts` what is behind the numbers of a migration's
     deletion and of its opening. A claim's payout is carried by nobody.

@@ -167,14 +167,19 @@ async def refundable(database: Database, payout: Payout, institution: str, openi
     return [Refundable(**dict(row)) for row in rows]
 
 
-async def due(database: Database, asked_before: datetime, limit: int) -> list[PayoutRefund]:
-    """Refunds that are not decided and were not asked about since a moment, new ones first."""
+async def due(database: Database, acquirers: Sequence[str], asked_before: datetime, limit: int) -> list[PayoutRefund]:
+    """Refunds at these institutions that are not decided and were not asked about since a moment, new ones first.
+
+    Those at an institution that is not connected wait until it is again.
+    """
     rows = await database.read(
         "SELECT r.refund_no, r.payment_no, r.acquirer, r.account, r.amount_fen, r.asked_at, p.amount_fen"
         " FROM payout_refund r JOIN payment p USING (payment_no)"
-        " WHERE r.state = 'due' AND (r.asked_at IS NULL OR r.asked_at < $1) ORDER BY r.asked_at NULLS FIRST LIMIT $2",
+        " WHERE r.state = 'due' AND (r.asked_at IS NULL OR r.asked_at < $1) AND r.acquirer = ANY ($3)"
+        " ORDER BY r.asked_at NULLS FIRST LIMIT $2",
         asked_before,
         limit,
+        acquirers,
     )
     return [PayoutRefund(*row) for row in rows]
 

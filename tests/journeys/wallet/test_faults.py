@@ -11,11 +11,12 @@ from tongka.card.purse import Moment
 from tongka.errors import CardGone
 from tongka.journeys.wallet import session as sessions
 from tongka.journeys.wallet.session import Report
+from tongka.ledger import Account
 from tongka.partners.huawei.messages import write_order
 from tongka.sandbox.card.terminal import Terminal
 from tongka.sandbox.element import personal
 from tongka.sandbox.element.image import Instance
-from tongka.store import ledger
+from tongka.store import ledger, payouts
 
 
 class DiedError(Exception):
@@ -322,12 +323,16 @@ async def test_an_update_that_the_card_refuses_fails_even_where_the_file_stands_
     assert await phone.do("UPDATE", "U2", **contents) == "failed/update_refused_6988"
 
 
-async def test_a_deletion_tells_what_it_paid_out(phones):
+async def test_a_deletion_tells_what_the_partner_has_to_pay_out_and_is_set_off_with_him(world, phones):
     phone = await phones.new()
     await phone.do("OPEN", "O1", amount=500, deposit=1_800)
     assert await phone.do("DELETE", "D1") == "done"
     told = await phone.state("D1")
     assert (told["balance"], told["deposit"]) == (500, 1_800)
+    payable = await ledger.balance(world.database, Account.REFUNDS_PAYABLE)
+    assert (payable.credit_fen, payable.balance_fen) == (2_300, 0)
+    assert await payouts.unfinished(world.database, 10) == []  # it is the partner's, not ours
+    await world.books()
 
 
 async def test_an_element_with_other_keys_is_not_opened(world, phones):

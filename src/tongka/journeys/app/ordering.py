@@ -23,7 +23,7 @@ from tongka.journeys.wallet.refusals import DeviceUnknown, NotWithdrawable, Wall
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OURS
 from tongka.store import app, elements, orders, pay, payouts, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
-from tongka.store.payouts import Payout
+from tongka.store.payouts import Payout, PayoutState
 from tongka.store.wallet import FINAL, Business, CardPlace, WalletOrder
 from tongka.system import System
 
@@ -284,14 +284,17 @@ async def standing(system: System, order: AppOrder) -> Standing:
     if order.business not in ENDS_A_CARD:
         return Standing(order, at_tsm, states)
     paid_back = await app.carried(system.database, OURS, order.order_no)
-    return Standing(order, at_tsm, states, sum(paid_back or ()), await _payout(system, at_tsm))
+    payout = await _payout(system, order, at_tsm)
+    return Standing(order, at_tsm, states, sum(paid_back or ()), payout)
 
 
-async def _payout(system: System, at_tsm: tuple[WalletOrder, ...]) -> Payout | None:
-    """What the rider gets for the card that an order has deleted."""
+async def _payout(system: System, order: AppOrder, at_tsm: tuple[WalletOrder, ...]) -> Payout | None:
+    """What the rider gets for the card that an order has deleted; what waits for a migration is not paid out."""
     deletion = next((one for one in at_tsm if one.business is Business.DELETE), None)
     payout = await payouts.of_card(system.database, deletion.card_no) if deletion else None
-    return payout if payout and payout.total_fen else None
+    if payout is None or (order.business == MIGRATE and payout.state is PayoutState.WAITING):
+        return None
+    return payout if payout.total_fen else None
 
 
 async def resume(system: System, order: AppOrder) -> None:

@@ -18,14 +18,13 @@ from tongka.journeys.wallet.orders import OTHER
 from tongka.ledger import Account
 from tongka.orders import MoveForbidden, receivable
 from tongka.payments import CARRIED_IN, CARRIED_OUT, OPENING, OURS, Answer
-from tongka.payments.acquirer import RefundAsk
+from tongka.payments.acquirer import Acquirer, RefundAsk
 from tongka.payouts import Planned
 from tongka.store import carrying, payouts
 from tongka.store.carrying import Carrying
 from tongka.store.db import Database
 from tongka.store.payouts import Payout, PayoutRefund, PayoutState, RefundState
 from tongka.store.stamp import Stamp
-from tongka.store.wallet import Standing
 from tongka.system import System
 
 BATCH = 100
@@ -40,25 +39,25 @@ ANSWERED = {Answer.YES: RefundState.DONE, Answer.NO: RefundState.REFUSED}
 async def pay_out(system: System) -> int:
     """One turn for every payout that is under way; how many refunds were decided."""
     for one in await carrying.look(system.database, OURS, (CARRIED_OUT, CARRIED_IN), BATCH):
-        await _of_migration(system, one)
+        await _begin(system, one)
     for payout in await payouts.to_plan(system.database, BATCH):
         await _plan(system, payout)
     before = system.clock() - timedelta(seconds=system.settings.payments.ask_again_s)
-    return sum([await _ask(system, one) for one in await payouts.due(system.database, before, BATCH)])
+    due = await payouts.due(system.database, list(system.acquirers), before, BATCH)
+    return sum([await _ask(system, system.acquirers[one.acquirer], one) for one in due])
 
 
-async def _of_migration(system: System, one: Carrying) -> None:
+async def _begin(system: System, one: Carrying) -> None:
     """A deletion that is half of a migration pays nothing out: the card is opened elsewhere with it.
 
     What comes back of that opening is paid out after all.
     """
-    if one.state == PayoutState.WAITING:
-        if one.migration is None:
-            await _plan(system, await payouts.of_card(system.database, one.card_no))
-        elif one.opening is not None:
-            await carrying.carry(system.database, one, _stamp(system))
-    elif one.opening in {Standing.DONE, Standing.CANCELLED} and not one.refunding:
+    if one.carried:
         await carrying.come_back(system.database, one, _stamp(system))
+    elif one.migrates:
+        await carrying.carry(system.database, one, _stamp(system))
+    else:
+        await _plan(system, await payouts.of_card(system.database, one.card_no))
 
 
 async def _plan(system: System, payout: Payout | None) -> None:
@@ -82,11 +81,8 @@ def _refund(payout: Payout, number: int, one: Planned) -> PayoutRefund:
     return PayoutRefund(f"P{payout.order_no}-{number}", one.payment_no, one.acquirer, account, one.amount_fen)
 
 
-async def _ask(system: System, refund: PayoutRefund) -> bool:
+async def _ask(system: System, acquirer: Acquirer, refund: PayoutRefund) -> bool:
     """Ask what became of it, where it was asked for before; then for it, under the same number."""
-    acquirer = system.acquirers.get(refund.acquirer)
-    if acquirer is None:
-        return False  # until it is configured again
     wanted = RefundAsk(
         refund_no=refund.refund_no,
         payment_no=refund.payment_no,
