@@ -207,7 +207,7 @@ async def statement(system: System, made: Sequence[Ride]) -> float:
     candidates = await ride.candidates(system, APP_ID, trades, at)
     call = Settling(APP_ID, at, business_date(at), at)
     arguments = rides.arguments(call, candidates)
-    async with system.database.pool.acquire() as connection:
+    async with system.database.leases.pool.acquire() as connection:
         start = time.perf_counter()
         await connection.fetch(rides.SETTLE, *arguments)
         return time.perf_counter() - start

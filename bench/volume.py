@@ -60,7 +60,7 @@ async def fill(database: Database, first: int, last: int) -> None:
             await connection.execute(TRANSFERS, start, end, timeout=None)
         print(f"  {end:,} orders are in", flush=True)
     for table in ("orders", "transfer"):
-        async with database.pool.acquire() as connection:
+        async with database.leases.pool.acquire() as connection:
             await connection.execute(f"VACUUM ANALYZE {table}", timeout=None)
 
 

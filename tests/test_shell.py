@@ -31,7 +31,7 @@ def installation(tmp_path, database: Database, postgres):
         passphrase = tmp_path / "passphrase"
         passphrase.write_bytes(secret)
         passphrase.chmod(0o600)
-        (name,) = await database.pool.fetchrow("SELECT current_database()")
+        (name,) = await database.leases.pool.fetchrow("SELECT current_database()")
         return msgspec.convert(
             {
                 "mode": mode,

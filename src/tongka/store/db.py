@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
@@ -22,6 +22,8 @@ from tongka.errors import Busy, Failed, Malformed, Misconfigured, TongkaError, U
 from tongka.ledger import refusal
 from tongka.store.company import Arguments, Company
 from tongka.store.embedded import EmbeddedPostgres
+from tongka.store.leases import BROKEN, BROKEN_IF_CLOSED, CANNOT_CONNECT, Connection, Leases, is_closed
+from tongka.store.leases import Leased as Leased  # transactions hand it out
 
 OLDEST_POSTGRES = 15
 ATTEMPTS = 3
@@ -35,24 +37,7 @@ IDLE_IN_TRANSACTION_S = 60
 PLATFORM = "platform"
 """Who acts where nobody is at a keyboard."""
 
-if TYPE_CHECKING:  # these classes are generic for the type checker only
-    Connection = asyncpg.Connection[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
-    Leased = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-else:
-    Connection, Pool, Leased = asyncpg.Connection, asyncpg.Pool, asyncpg.pool.PoolConnectionProxy
-
 ROLLED_BACK = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-BROKEN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-)
-BROKEN_IF_CLOSED = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""These also come of wrong arguments, and from the caller's own code inside a transaction."""
-
-CANNOT_CONNECT = (*BROKEN, *BROKEN_IF_CLOSED, asyncpg.TooManyConnectionsError)
 
 
 class _Session(Connection):
@@ -69,8 +54,7 @@ class Database:
 
     """
 
-    pool: Pool
-    acquire_timeout_s: float
+    leases: Leases
     timeout_s: float
     server: EmbeddedPostgres | None = None
     companies: dict[str, Company] = field(default_factory=dict)
@@ -140,9 +124,10 @@ class Database:
         self, sql: str, several: Sequence[Arguments], *, repeatable: bool
     ) -> list[asyncpg.Record] | None:
         """A row for each set of arguments, in one transaction; None when it was rolled back, or may be repeated."""
-        connection = await self._lease()
+        connection, well = await self.leases.take(), False
         try:
             rows: list[asyncpg.Record] = await connection.fetchmany(sql, several, timeout=self.timeout_s)
+            well = True
         except asyncpg.PostgresError as error:
             if isinstance(error, BROKEN) and not repeatable:
                 raise _cut_off(error, sent=True) from error
@@ -152,7 +137,7 @@ class Database:
                 raise _cut_off(error, sent=True) from error
             return None
         finally:
-            await self.pool.release(connection)
+            await self.leases.give_back(connection, well=well)
         return rows
 
     @asynccontextmanager
@@ -168,7 +153,7 @@ class Database:
             Unknown: broken while the commit was under way.
 
         """
-        connection = await self._lease()
+        connection, well = await self.leases.take(), False
         try:
             transaction = connection.transaction(
                 isolation="repeatable_read" if snapshot else "read_committed", readonly=snapshot
@@ -187,20 +172,21 @@ class Database:
                 raise meaning from error
             try:
                 await transaction.commit()
+                well = True
             except Exception as error:
                 meaning = _meaning(error, connection, sent=True)
                 if meaning is None:
                     raise
                 raise meaning from error
         finally:
-            await self.pool.release(connection)
+            await self.leases.give_back(connection, well=well)
 
     async def close(self) -> None:
         """Close the connections, and let go of an embedded server."""
         try:
-            await asyncio.wait_for(self.pool.close(), GRACE_S)
+            await asyncio.wait_for(self.leases.close(), GRACE_S)
         except TimeoutError:
-            self.pool.terminate()
+            self.leases.pool.terminate()
         if self.server:
             await asyncio.to_thread(self.server.close)
 
@@ -208,9 +194,10 @@ class Database:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(attempt * PAUSE_S)
-            connection = await self._lease()
+            connection, well = await self.leases.take(), False
             try:
-                return await statement(connection)
+                answer = await statement(connection)
+                well = True
             except TimeoutError as error:
                 raise _cut_off(error, sent=not repeatable) from error
             except Exception as error:
@@ -221,19 +208,11 @@ class Database:
                 if meaning is None:
                     raise
                 raise meaning from error
+            else:
+                return answer
             finally:
-                await self.pool.release(connection)
+                await self.leases.give_back(connection, well=well)
         raise AssertionError  # the last attempt returned or raised
-
-    async def _lease(self) -> Leased:
-        """A connection of the pool, to be released."""
-        try:
-            async with asyncio.timeout(self.acquire_timeout_s):
-                return await self.pool.acquire()
-        except TimeoutError as error:
-            raise Busy("no database connection became free; raise database.pool_max or try again") from error
-        except CANNOT_CONNECT as error:
-            raise Failed(f"the database cannot be reached: {error}") from error
 
 
 def _meaning(error: BaseException, connection: Leased, *, sent: bool) -> TongkaError | None:
@@ -256,14 +235,7 @@ def _cut_off(error: BaseException, *, sent: bool) -> TongkaError:
 
 
 def _broke(error: BaseException, connection: Leased) -> bool:
-    return isinstance(error, BROKEN) or (isinstance(error, BROKEN_IF_CLOSED) and _is_closed(connection))
-
-
-def _is_closed(connection: Leased) -> bool:
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:  # the pool has taken it back
-        return True
+    return isinstance(error, BROKEN) or (isinstance(error, BROKEN_IF_CLOSED) and is_closed(connection))
 
 
 async def open_database(wanted: settings.Database, actor: str = PLATFORM) -> Database:
@@ -316,7 +288,9 @@ async def open_url(
         raise Misconfigured(f"database.url: {error}") from error
     except CANNOT_CONNECT as error:
         raise Failed(f"the database cannot be reached: {error}; see database.url") from error
-    database = Database(pool, wanted.acquire_timeout_s, wanted.statement_timeout_s + GRACE_S, server, actor=actor)
+    database = Database(
+        Leases(pool, wanted.acquire_timeout_s), wanted.statement_timeout_s + GRACE_S, server, actor=actor
+    )
     try:
         await _check_version(database)
     except BaseException:
@@ -351,7 +325,7 @@ def _connector(server: EmbeddedPostgres | None) -> Callable[..., Coroutine[Any, 
 
 
 async def _check_version(database: Database) -> None:
-    async with database.pool.acquire() as connection:
+    async with database.leases.pool.acquire() as connection:
         version = connection.get_server_version()
     if version.major < OLDEST_POSTGRES:
         raise Misconfigured(
