@@ -12,7 +12,8 @@ import asyncpg
 
 from tongka.audit import SEALED, Break, Entry, Seal, verify_seal
 from tongka.store.audit_epochs import Standing, begin, standing
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 
 BATCH_MAX = 50_000
 """Rows of one seal, if transactions allow it; bounds the memory of sealing and verifying."""

@@ -8,7 +8,8 @@ from tongka.audit import Entry, Seal
 from tongka.errors import Refused
 from tongka.store.audit import BATCH_MAX, COLUMNS, NEW_ROW, lock_sealing, seal_after
 from tongka.store.audit_epochs import begin, standing
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 
 CONTINUED = "audit.continue"
 NAMED_MAX = 100

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tongka.errors import Failed, Misconfigured
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 
 _STANDING = """
 SELECT e.number, e.server, e.timeline, e.base, here.server AS here_server, here.timeline AS here_timeline,

@@ -12,7 +12,8 @@ import asyncpg
 from tongka.errors import Refused, RepeatedWithOtherContents
 from tongka.ledger import Account
 from tongka.store.cards import CardRow
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 from tongka.store.stamp import Stamp
 
 

@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from tongka.errors import Refused
 from tongka.ledger import Account
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 from tongka.store.stamp import Stamp
 
 

@@ -22,8 +22,7 @@ from tongka.errors import Busy, Failed, Malformed, Misconfigured, TongkaError, U
 from tongka.ledger import refusal
 from tongka.store.company import Arguments, Company
 from tongka.store.embedded import EmbeddedPostgres
-from tongka.store.leases import BROKEN, BROKEN_IF_CLOSED, CANNOT_CONNECT, Connection, Leases, is_closed
-from tongka.store.leases import Leased as Leased  # transactions hand it out
+from tongka.store.leases import BROKEN, BROKEN_IF_CLOSED, CANNOT_CONNECT, Connection, Leased, Leases, is_closed
 
 OLDEST_POSTGRES = 15
 ATTEMPTS = 3

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from tongka.errors import Refused, RepeatedWithOtherContents, UnknownParty
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -14,7 +14,8 @@ import asyncpg
 from tongka.errors import Busy, Refused
 from tongka.ledger import FIRST_GUARDED
 from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
-from tongka.store.db import Database, Leased
+from tongka.store.db import Database
+from tongka.store.leases import Leased
 from tongka.store.move_sql import move_sql
 from tongka.store.stamp import Stamp
 
