@@ -5,7 +5,7 @@ open order for each card, one order for each payment, one reply for each request
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -101,9 +101,6 @@ class Order:
     def source(self) -> int:
         """The account that the order's money comes from, and that a refund or an unload goes to."""
         return self.funded_from or receivable(self.payment_method)
-
-
-_NAMES = tuple(field.name for field in fields(Order))
 
 
 @dataclass(frozen=True, slots=True)
