@@ -46,6 +46,21 @@ async def cut_top_up(shop, phone, number: str, *, credited: bool) -> dict:
     return topped
 
 
+async def cut_deletion(shop, phone, number: str) -> dict:
+    """A deletion whose debit has left, and was not executed."""
+    deleted = await shop.order("DELETE", card_no=number)
+
+    def cut(step: str) -> None:
+        if step == "order" and b'"8054' in phone.orders[-1]:
+            raise Cut
+
+    phone.cut = cut
+    with pytest.raises(Cut):
+        await phone.run(deleted["session_id"])
+    phone.cut = lambda _: None
+    return deleted
+
+
 async def report(shop, number: str) -> dict:
     answer = await shop.ask("POST", f"/cards/{number}/lost")
     assert answer.status_code == 200, answer.text
@@ -133,16 +148,7 @@ async def test_what_was_paid_out_is_deleted_without_paying_again_and_makes_room(
 async def test_a_deletion_that_broke_off_is_blocked_too_and_pays_by_itself(shop):
     phone = await shop.phone()
     number = (await shop.opened(phone))["card_no"]
-    deleted = await shop.order("DELETE", card_no=number)
-
-    def cut(step: str) -> None:
-        if step == "order" and b'"8054' in phone.orders[-1]:
-            raise Cut
-
-    phone.cut = cut
-    with pytest.raises(Cut):
-        await phone.run(deleted["session_id"])
-    phone.cut = lambda _: None
+    deleted = await cut_deletion(shop, phone, number)
     await report(shop, number)
     assert await status_of(shop, number) == "03"
     assert (await shop.ask("POST", f"/cards/{number}/found")).json()["status"] == "00"
@@ -154,16 +160,7 @@ async def test_a_deletion_that_broke_off_is_blocked_too_and_pays_by_itself(shop)
 async def test_a_card_is_locked_anew_each_time_it_is_lost_though_one_return_of_it_is_under_way(shop):
     phone = await shop.phone()
     number = (await shop.opened(phone))["card_no"]
-    deleted = await shop.order("DELETE", card_no=number)
-
-    def cut(step: str) -> None:
-        if step == "order" and b'"8054' in phone.orders[-1]:
-            raise Cut
-
-    phone.cut = cut
-    with pytest.raises(Cut):
-        await phone.run(deleted["session_id"])
-    phone.cut = lambda _: None
+    await cut_deletion(shop, phone, number)
     sessions = []
     for _ in range(3):
         shop.now[0] += timedelta(seconds=1)
@@ -310,15 +307,7 @@ async def test_an_undecided_top_up_of_a_card_that_is_not_lost_waits_for_its_phon
 async def test_a_deletion_whose_phone_stays_away_is_decided_by_people_too(shop, debited):
     phone = await shop.phone()
     number = (await shop.opened(phone))["card_no"]
-    deleted = await shop.order("DELETE", card_no=number)
-
-    def cut(step: str) -> None:
-        if step == "order" and b'"8054' in phone.orders[-1]:
-            raise Cut
-
-    phone.cut = cut
-    with pytest.raises(Cut):
-        await phone.run(deleted["session_id"])
+    await cut_deletion(shop, phone, number)
     shop.now[0] += timedelta(minutes=10)
     await sweep.sweep(shop.system)
     await report(shop, number)

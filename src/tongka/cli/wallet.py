@@ -25,6 +25,9 @@ app = typer.Typer(no_args_is_help=True, help="Cards in phones: issuers' numbers,
 
 IssuerArgument = Annotated[str, typer.Argument(help="issuerId of orders.")]
 CardArgument = Annotated[str, typer.Argument(help="A card that was reported lost.")]
+ProfileOption = Annotated[str, typer.Option(help="The card type; `tongka card` lists them.")]
+PrefixOption = Annotated[str, typer.Option(help="The digits that every number begins with.")]
+DigitsOption = Annotated[int, typer.Option(min=1, max=18, help="Of the serial behind the prefix.")]
 FenOption = Annotated[int, typer.Option(min=0, help="In fen.")]
 SCPS = ("02", "03")
 FIELDS = ("se_id", "device_id", "scp", "key_version", "security_domain_aid")
@@ -59,9 +62,9 @@ def issuers(config: ConfigOption = None, *, as_json: JsonOption = False) -> None
 @app.command("add-issuer")
 def add_issuer(
     issuer: IssuerArgument,
-    profile: Annotated[str, typer.Option(help="The card type; `tongka card` lists them.")],
-    prefix: Annotated[str, typer.Option(help="The digits that every number begins with.")],
-    digits: Annotated[int, typer.Option(min=1, max=18, help="Of the serial behind the prefix.")],
+    profile: ProfileOption,
+    prefix: PrefixOption,
+    digits: DigitsOption,
     config: ConfigOption = None,
 ) -> None:
     """Give an issuer numbers; the same again changes nothing, and numbers that may be in use are never given anew."""
@@ -83,9 +86,9 @@ def add_issuer(
 @app.command("change-issuer")
 def change_issuer(
     issuer: IssuerArgument,
-    profile: Annotated[str, typer.Option(help="The card type; `tongka card` lists them.")],
-    prefix: Annotated[str, typer.Option(help="The digits that every number begins with.")],
-    digits: Annotated[int, typer.Option(min=1, max=18, help="Of the serial behind the prefix.")],
+    profile: ProfileOption,
+    prefix: PrefixOption,
+    digits: DigitsOption,
     config: ConfigOption = None,
 ) -> None:
     """Let an issuer give out other numbers from now on, or again after it was closed; no number is given out twice."""
