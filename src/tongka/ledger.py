@@ -52,6 +52,7 @@ class Account(IntEnum):
     WRITE_OFFS = 10
     MERCHANTS_PAYABLE = 11
     RIDERS_DEBT = 12
+    SETTLEMENT_FEE_INCOME = 13
     RECEIVABLE_CASH = 101
     RECEIVABLE_UNIONPAY = 102
     RECEIVABLE_ALIPAY = 103
@@ -73,6 +74,7 @@ CHART: Mapping[Account, tuple[AccountKind, str]] = {
     Account.WRITE_OFFS: (AccountKind.EXPENSE, "differences that a clerk has decided to bear"),
     Account.MERCHANTS_PAYABLE: (AccountKind.LIABILITY, "rides and purchases, owed to their merchants"),
     Account.RIDERS_DEBT: (AccountKind.ASSET, "rides settled on credit, owed by riders"),
+    Account.SETTLEMENT_FEE_INCOME: (AccountKind.INCOME, "fees kept of what is paid out"),
     Account.RECEIVABLE_CASH: (AccountKind.ASSET, "cash taken by terminals and agents"),
     Account.RECEIVABLE_UNIONPAY: (AccountKind.ASSET, "paid by UnionPay, not yet settled"),
     Account.RECEIVABLE_ALIPAY: (AccountKind.ASSET, "paid by Alipay, not yet settled"),
@@ -118,7 +120,8 @@ REFUSALS: Mapping[str, str] = {
     "pending_already_resolved": "the pending transfer was posted or voided before",
     "balance_would_be_negative": "the account holds less than that",
     "only_guarded_accounts_keep_a_balance": "the balance of other accounts is the sum of their transfers",
-    "day_is_closed": "the business date was rolled up already; post on an open day",
+    "day_is_closed": "the business date was closed already; post on an open day",
+    "closed_days_stay_closed": "the figures of a closed day are not changed; post on an open day",
     "transfers_are_append_only": "nothing in the ledger is changed or removed; post the reverse",
 }
 """Every way in which the books say no. The database's constraints bear the same names."""

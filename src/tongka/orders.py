@@ -6,7 +6,7 @@ table. Three facts carry it: a card executes at most one CREDIT for each online 
 what the card authenticates moves money; and a missing log record proves nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -138,6 +138,10 @@ class Kind(StrEnum):
     UNLOAD = "unload"
 
 
+TAKES_BACK = frozenset({Kind.RETURN, Kind.UNLOAD})
+"""What is on a card comes off it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One transfer of a move: what it does (`TransferKind`), from where, to where."""
@@ -181,6 +185,17 @@ def legs(kind: Kind, event: Event, payment_method: str, *, reserved: bool, funde
     if event in VOIDS:
         return (Leg("void", source, target),) if reserved else ()
     return _refund_legs(event, funded_from or receivable(payment_method))
+
+
+def settles(kind: Kind, event: Event, extra: Iterable[Leg]) -> bool:
+    """Whether money passes with a move between us and whoever ordered: that day is the order's settlement date.
+
+    A top-up or sale is settled when it is paid, mostly as it is created; a return or unload when its card is empty.
+    What comes later leaves the date as the partner was told it: a refund has a line of its own, on its own day.
+    """
+    if kind in TAKES_BACK:
+        return event in POSTS
+    return any(leg.credit == Account.ORDERS_IN_HAND for leg in extra)
 
 
 def _refund_legs(event: Event, source: int) -> tuple[Leg, ...]:

@@ -107,6 +107,9 @@ class City(Section, frozen=True):
             pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
         ),
     ] = "00:00"
+    close_after_min: Annotated[
+        int, Meta(description="minutes after the cut until the worker closes the day that is over", ge=1, le=1440)
+    ] = 10
     replay_window_s: Annotated[Seconds, Meta(description="how far the time stamp of a new message may be off")] = 300
     bad_card_wait_days: Annotated[int, Meta(description="days until a returned bad card is paid out", ge=0, le=365)] = 7
     mac_failures_per_hour: Annotated[

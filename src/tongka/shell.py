@@ -21,6 +21,7 @@ from tongka.payments.wechat import Wechat
 from tongka.production import refuse_unsafe
 from tongka.settings import Settings
 from tongka.store.audit_epochs import require_continuity
+from tongka.store.days import OpenDay
 from tongka.store.db import PLATFORM, Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
@@ -65,6 +66,7 @@ async def open_system(
                     random=secrets.token_bytes,
                     cores=cores,
                     acquirers=acquirers,
+                    open_day=await OpenDay.load(database),
                 )
         finally:
             await database.close()

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from tongka.cores import Cores
+from tongka.days import business_date
 from tongka.keys import Hsm
 from tongka.payments import PaymentInstitution
 from tongka.payments.acquirer import Acquirer
 from tongka.settings import Settings
+from tongka.store.days import OpenDay
 from tongka.store.db import Database
 from tongka.store.parties import Parties
 
@@ -23,6 +25,7 @@ class System:
         random: n random bytes.
         cores: where many signatures are checked at once.
         acquirers: the payment institutions that riders pay at, by name.
+        open_day: up to where the books are closed.
 
     """
 
@@ -35,3 +38,11 @@ class System:
     random: Callable[[int], bytes]
     cores: Cores = field(default_factory=Cores)
     acquirers: Mapping[str, Acquirer] = field(default_factory=dict)
+    open_day: OpenDay = field(default_factory=OpenDay)
+
+    def day(self, moment: datetime) -> date:
+        """The business day to which a moment belongs: the city's, or the first open one where that is closed already.
+
+        So it is when a day was cut early, when the cut was moved, and on a host whose clock is behind.
+        """
+        return max(business_date(moment, self.settings.city.cut), self.open_day.first)

@@ -35,13 +35,14 @@ def build_app(system: System) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        fresh = asyncio.create_task(system.parties.keep_fresh())
+        fresh = [asyncio.create_task(each.keep_fresh()) for each in (system.parties, system.open_day)]
         try:
             yield
         finally:
-            fresh.cancel()
-            with suppress(asyncio.CancelledError):
-                await fresh
+            for each in fresh:
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
 
     return Unbroken(Starlette(routes=_routes(system), lifespan=lifespan, middleware=[Middleware(AsPrinted)]))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tongka.errors import TongkaError
-from tongka.journeys import gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
+from tongka.journeys import day, gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
 from tongka.journeys.app import identity, losing, ordering, paying, payout
 from tongka.journeys.wallet import session
 from tongka.merchant.cards import open_cards
@@ -23,6 +23,7 @@ from tongka.partners.linkage import notify as low_balances
 from tongka.payments import till
 from tongka.sandbox import notices
 from tongka.store import audit
+from tongka.store.parties import REFRESH_S
 from tongka.system import System
 
 REFUNDS_S = 1
@@ -30,6 +31,8 @@ RIDES_S = 1
 PAYMENTS_S = 1
 FORGET_S = 3600
 SEAL_S = 30
+DAY_END_S = 60
+OPEN_DAY_S = REFRESH_S
 STORED_VALUE_S = 60
 
 log = structlog.get_logger()
@@ -54,6 +57,8 @@ def jobs(system: System) -> tuple[Job, ...]:
         *_rides(system),
         Job("notices", RIDES_S, lambda: notify.send_due(system)),
         *_app(system),
+        Job("day end", DAY_END_S, lambda: day.close_due(system)),
+        Job("open day", OPEN_DAY_S, system.open_day.refresh),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
     )
 

@@ -88,13 +88,6 @@ def test_a_statement_lists_the_days_asked_for(run):
     assert json.loads(run(ledger, "statement", 1, "2025-06-03", "2025-06-09", "--json").stdout) == []
 
 
-def test_a_day_that_is_over_is_closed_and_one_that_is_not_is_refused(run):
-    assert run(ledger, "roll-up", "2025-06-02").exit_code == 0
-    result = run(ledger, "roll-up", "2999-01-01")
-    assert (result.exit_code, "not over yet" in result.output) == (2, True)
-    assert "123.45" in run(ledger, "balance", 1).stdout
-
-
 def sealed(run):
     """Seal once no other database of this server holds the horizon back; answers the last seal's line."""
     for _ in range(100):

@@ -47,7 +47,7 @@ async def test_a_rider_orders_at_home_and_loads_when_he_comes_to_a_reader(front,
     order = an_order(card, "2500") | {"orderno": listed["orderno"]}
     charge = await asked(front, REQUEST, order | run(card, again["apdulist"]), **later)
     done = await asked(front, CONFIRM, order | run(card, charge["apdulist"]), **later)
-    assert (done["txndate"], done["settdate"]) == ("20260304", "20260304")
+    assert (done["txndate"], done["settdate"]) == ("20260304", "20260302")  # settled as it was paid
     assert card.image.balance_fen == 7_500
     assert [row["orderstate"] for row in await query(front, card, **later)] == ["5"]
     await world.books()

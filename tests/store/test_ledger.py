@@ -9,8 +9,11 @@ import pytest
 from tongka.days import ZONE
 from tongka.errors import LedgerRefused
 from tongka.ledger import CHART, REFUSALS, Account, AccountKind, Posting, TransferKind
-from tongka.store.ledger import balance, balances, card_balance, open_account, post, roll_up, statement
+from tongka.store.day_checks import DAY_CHECKS
+from tongka.store.days import add_up, shut
+from tongka.store.ledger import balance, balances, card_balance, open_account, post, statement
 from tongka.store.ledger_checks import LEDGER_CHECKS, check
+from tongka.store.stamp import Stamp
 
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 DAY = NOON.date()
@@ -49,20 +52,22 @@ async def test_the_chart_and_the_database_agree(database):
     }
 
 
-@pytest.mark.parametrize("account", [0, 13, 100, 107, 999, -1])
+@pytest.mark.parametrize("account", [0, 14, 100, 107, 999, -1])
 async def test_the_database_knows_the_numbers_of_the_chart(database, account):
     assert account not in CHART
     with pytest.raises(LedgerRefused, match="account_not_found"):
         await insert(database, credit=account)
 
 
-async def test_every_refusal_is_a_rule_of_the_database_or_of_a_closed_day(database):
+async def test_every_refusal_is_a_rule_of_the_database(database):
     constraints = await database.read(
         "SELECT conname AS name FROM pg_constraint UNION SELECT relname FROM pg_class WHERE relkind = 'i'"
     )
-    functions = await database.read_value("SELECT string_agg(prosrc, ' ') FROM pg_proc WHERE proname LIKE 'transfer_%'")
+    functions = await database.read_value(
+        "SELECT string_agg(prosrc, ' ') FROM pg_proc WHERE proname LIKE 'transfer_%' OR proname = 'closed_day_stays'"
+    )
     names = {row["name"] for row in constraints}
-    assert [name for name in REFUSALS if name not in names and f"'{name}'" not in functions] == ["day_is_closed"]
+    assert [name for name in REFUSALS if name not in names and f"'{name}'" not in functions] == []
 
 
 async def insert(database, **changed):
@@ -149,12 +154,12 @@ async def test_the_ledger_is_append_only(database, sql):
         await database.execute(sql)
 
 
-async def test_transfers_of_unguarded_accounts_fire_no_row_trigger(database):
+async def test_transfers_of_unguarded_accounts_fire_the_trigger_of_days_alone(database):
     plan = await database.read(
         "EXPLAIN (ANALYZE, FORMAT TEXT) INSERT INTO transfer (kind, debit, credit, amount_fen, reason, posted_at,"
         " business_date) VALUES ('pending', 2, 1, 5, 'test', now(), current_date)"
     )
-    assert "Trigger" not in "\n".join(row[0] for row in plan)
+    assert [row[0].split()[1] for row in plan if row[0].startswith("Trigger")] == ["transfer_day_open:"]
 
 
 async def test_postings_are_all_or_none(database):
@@ -256,36 +261,27 @@ async def three_days(database):
         await put(database, PAID, IN_HAND, 100 * (offset + 1), day=DAY + timedelta(days=offset))
 
 
-async def test_balances_are_the_same_before_and_after_a_roll_up(database):
+async def close(database, day):
+    await shut(database, day, Stamp(NOON, day, "test"))
+    await add_up(database, day, Stamp(NOON, day, "test"))
+
+
+async def test_balances_are_the_same_whatever_is_closed(database):
     await three_days(database)
     before = await balances(database)
-    for offset in (0, 1, 1, 0, 2):
-        await roll_up(database, DAY + timedelta(days=offset))
+    for offset in (0, 0, 1, 0, 2):
+        await close(database, DAY + timedelta(days=offset))
         assert await balances(database) == before
     assert (await balance(database, PAID)).balance_fen == 600
-    assert await check(database, LEDGER_CHECKS) == []
+    assert await check(database, (*LEDGER_CHECKS, *DAY_CHECKS)) == []
 
 
-async def test_a_closed_day_takes_no_posting_by_hand(database):
-    await roll_up(database, DAY)
-    with pytest.raises(LedgerRefused, match="day_is_closed"):
-        await put(database, PAID, IN_HAND, 100)
-    await put(database, PAID, IN_HAND, 100, day=DAY + timedelta(days=1))
-
-
-async def test_a_transfer_under_way_when_its_day_was_closed_is_found_and_then_counted(database):
-    await roll_up(database, DAY)
-    await insert(database, debit=PAID, credit=IN_HAND, amount_fen=700)
-    assert {finding.check for finding in await check(database, LEDGER_CHECKS)} == {"roll_ups"}
-    await roll_up(database, DAY + timedelta(days=1))
-    assert (await balance(database, PAID)).balance_fen == 700
-    assert await check(database, LEDGER_CHECKS) == []
-
-
-async def test_roll_ups_at_the_same_time_agree(database):
+async def test_balances_are_right_while_a_day_is_shut_and_not_added_up(database):
     await three_days(database)
-    await asyncio.gather(*(roll_up(database, DAY + timedelta(days=offset)) for offset in (0, 1, 2, 1, 0)))
-    assert await check(database, LEDGER_CHECKS) == []
+    before = await balances(database)
+    await shut(database, DAY, Stamp(NOON, DAY, "test"))
+    assert await balances(database) == before
+    assert await check(database, (*LEDGER_CHECKS, *DAY_CHECKS)) == []
 
 
 async def test_a_statement_shows_the_days_asked_for_from_this_account_s_side(database):

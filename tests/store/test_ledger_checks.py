@@ -6,8 +6,10 @@ import pytest
 
 from tongka.days import ZONE
 from tongka.ledger import Account, AccountKind, Posting, TransferKind
-from tongka.store.ledger import open_account, post, roll_up
+from tongka.store.days import add_up, shut
+from tongka.store.ledger import open_account, post
 from tongka.store.ledger_checks import FINDINGS_MAX, LEDGER_CHECKS, check
+from tongka.store.stamp import Stamp
 
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 DAY = NOON.date()
@@ -60,7 +62,7 @@ DAMAGE = {
     "roll_ups": [
         "UPDATE account_rollup SET debit_fen = debit_fen + 1 WHERE account = 9",
         "DELETE FROM account_rollup WHERE account = 2",
-        "INSERT INTO account_rollup VALUES (5, '2025-06-01', 1, 1, 1)",
+        "INSERT INTO account_rollup VALUES (5, '2025-06-01', 1, 1, 1, 0)",
         "DELETE FROM transfer WHERE order_no = 'o1' AND credit = 2",
     ],
     "balanced": [
@@ -83,7 +85,8 @@ async def books(database):
         Account.ORDERS_IN_HAND, Account.CARD_FLOAT, 1000, "confirm", TransferKind.POST, pending_id=number, **order
     )
     await post(database, [confirmed], NOON, DAY)
-    await roll_up(database, DAY)
+    await shut(database, DAY, Stamp(NOON, DAY, "test"))
+    await add_up(database, DAY, Stamp(NOON, DAY, "test"))
     await post(database, [bought], NOON, DAY + timedelta(days=1))
     return database
 

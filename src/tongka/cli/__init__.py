@@ -28,6 +28,7 @@ GROUPS: dict[str, str] = {
     "wallet": "cards in phones: issuers' numbers, secure elements, products of the app",
     "payments": "the payment institutions that riders pay at: check-keys",
     "ledger": "the books: balances, statements, check",
+    "day": "business days: close, list, show",
     "audit": "the audit trail: seal, verify, export",
     "db": "the database: status, upgrade",
     "key": "the key store: made, shown by check values, added to; ceremonies with components",

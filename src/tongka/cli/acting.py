@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from tongka.authority import AUTHORITY
-from tongka.cli.common import database_of, run, secret_of, settings_of, stamp_at
+from tongka.cli.common import database_of, run, secret_of, settings_of, stamp_at, stamp_in
 from tongka.errors import Refused
 from tongka.journeys import operators
 from tongka.store.db import Database
@@ -36,7 +36,7 @@ def acting(
 
     async def work() -> T:
         async with opened(config) as database:
-            stamp = stamp_at(config)
+            stamp = await stamp_in(database, config)
             name = await operators.authenticate(database, operator, passphrase, what, stamp)
             return await act(database, replace(stamp, actor=name))
 

@@ -19,6 +19,7 @@ from tongka.cli.common import (
     print_rows,
     run,
     stamp_at,
+    stamp_in,
     stamp_of,
     system_of,
 )
@@ -125,7 +126,9 @@ def confirm(
     async def work() -> int:
         actor = await authorised(config, "card-stock confirm", person, batch)
         async with database_of(config, actor) as database:
-            return await card_stock.confirm(database, batch, stamp_at(config, actor), alone=alone(config, person))
+            return await card_stock.confirm(
+                database, batch, await stamp_in(database, config, actor), alone=alone(config, person)
+            )
 
     console.print(f"{run(work())} cards of batch {batch} are on the books", highlight=False)
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -20,6 +21,7 @@ from tongka.money import format_yuan
 from tongka.settings import Settings, load
 from tongka.shell import now, open_system
 from tongka.store.audit_epochs import require_continuity
+from tongka.store.days import OpenDay
 from tongka.store.db import Database, open_database
 from tongka.store.migrate import require_current
 from tongka.store.stamp import Stamp
@@ -80,13 +82,19 @@ async def system_of(config: Path | None, actor: str = "") -> AsyncIterator[Syste
 def stamp_of(system: System) -> Stamp:
     """A change made by somebody at a keyboard, now."""
     at = system.clock()
-    return Stamp(at, business_date(at, system.settings.city.cut), system.database.actor)
+    return Stamp(at, system.day(at), system.database.actor)
 
 
 def stamp_at(config: Path | None, actor: str = "") -> Stamp:
     """The same without a system."""
     at = now()
     return Stamp(at, business_date(at, settings_of(config).city.cut), actor or unix_user())
+
+
+async def stamp_in(database: Database, config: Path | None, actor: str = "") -> Stamp:
+    """The same on a day that takes transfers, whatever was closed early."""
+    stamp = stamp_at(config, actor)
+    return replace(stamp, day=max(stamp.day, (await OpenDay.load(database)).first))
 
 
 def secret_of(file: str, what: str, *, twice: bool = False) -> str:

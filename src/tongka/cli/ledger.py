@@ -1,6 +1,6 @@
-"""`tongka ledger`: prove the books, read them, close days."""
+"""`tongka ledger`: prove the books, read them. Days are closed by `tongka day`."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -16,17 +16,12 @@ from tongka.cli.common import (
     print_json,
     print_rows,
     run,
-    settings_of,
 )
-from tongka.days import ZONE, business_date
-from tongka.errors import Refused
 from tongka.store import ledger, ledger_checks
 from tongka.store.ledger_checks import CHECKS, Finding
 from tongka.store.migrate import require_current
 
 app = typer.Typer(no_args_is_help=True, help="The double-entry books.")
-
-ONE_DAY = timedelta(days=1)
 
 DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, YYYY-MM-DD.")]
 
@@ -95,21 +90,6 @@ def statement(
         return
     shown = ("id", "business_date", "kind", "reason", "card_no", "order_no", "other", "debit_fen", "credit_fen")
     print_rows([{name: getattr(line, name) for name in shown} for line in lines], as_json=False)
-
-
-@app.command("roll-up")
-def roll_up(until: DayArgument, config: ConfigOption = None) -> None:
-    """Close the business days up to this one, which must be over; doing it again changes nothing."""
-
-    async def work() -> None:
-        today = business_date(datetime.now(ZONE), settings_of(config).city.cut)
-        if until.date() >= today:
-            raise Refused(f"{until:%Y-%m-%d} is not over yet; the last day that can be closed is {today - ONE_DAY}")
-        async with database_of(config) as database:
-            await ledger.roll_up(database, until.date())
-
-    run(work())
-    console.print(f"closed up to {until:%Y-%m-%d}")
 
 
 def _balance_row(one: ledger.Balance) -> dict[str, object]:

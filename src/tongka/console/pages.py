@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tongka.days import business_date
 from tongka.money import format_yuan
 from tongka.store import ledger, overview
 from tongka.system import System
@@ -32,7 +31,7 @@ def routes(system: System) -> list[BaseRoute]:
 
 async def overview_page(system: System, now: datetime) -> str:
     """Today's orders by state, the latest of them, the books' balances, the cards."""
-    day = business_date(now, system.settings.city.cut)
+    day = system.day(now)
     database = system.database
     return _templates.get_template("overview.html").render(
         now=now,

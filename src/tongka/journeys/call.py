@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from tongka.card.apdu import Command
-from tongka.days import business_date
 from tongka.errors import TongkaError
 from tongka.orders import Event
 from tongka.store import orders as store
@@ -79,14 +78,16 @@ class Call:
 
     @property
     def day(self) -> date:
-        return business_date(self.at, self.system.settings.city.cut)
+        return self.system.day(self.at)
 
     @property
     def stamp(self) -> Stamp:
         return Stamp(self.at, self.day, self.actor)
 
-    def outcome(self, **parts: Any) -> Outcome:
-        return Outcome(at=self.at, settlement_date=self.day, **parts)
+    def outcome(self, order: Order | None = None, **parts: Any) -> Outcome:
+        """What is answered about an order names the order's settlement date, whenever it is answered."""
+        day = order.settlement_date if order else self.day
+        return Outcome(at=self.at, settlement_date=day, order=order, **parts)
 
     async def answer(self, outcome: Outcome | TongkaError, action: str, detail: str = "") -> bytes:
         """Answer without moving anything; remembered for repeats, where the request has a name."""
@@ -99,7 +100,7 @@ class Call:
         """Move the order and answer, in one transaction."""
         step = self.step(order, event, **parts)
         if isinstance(outcome, Outcome):
-            outcome = replace(outcome, order=replace(order, state=step.target, **step.changes))
+            outcome = replace(outcome, order=step.moved, settlement_date=step.moved.settlement_date)
         body = await self.seal(outcome)
         await store.move(self.system.database, replace(step, reply=self._reply(body) if self.request else None))
         return body
@@ -108,7 +109,7 @@ class Call:
         """Move the order without an answer; the order as it now stands."""
         step = self.step(order, event, **parts)
         await store.move(self.system.database, step)
-        return replace(order, state=step.target, **step.changes)
+        return step.moved
 
     async def create(self, order: Order, outcome: Outcome, *, card_status: str = "") -> bytes:
         """A new order and its answer, and a new status of its card if one is given, in one transaction."""

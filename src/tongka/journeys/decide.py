@@ -117,7 +117,7 @@ async def _confirm(database: Database, order: Order, known: Decision, reason: st
     except MovedMeanwhile as error:
         raise ProposalGone(f"order {order.order_no} or its proposal changed meanwhile; look again") from error
     confirmed = replace(known, confirmed_by=stamp.actor, confirmed_at=stamp.at)
-    return Decided(replace(order, state=step.target, **changes), confirmed)
+    return Decided(step.moved, confirmed)
 
 
 async def _payout(database: Database, order: Order) -> dict[str, Any]:

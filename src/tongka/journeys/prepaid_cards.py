@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Final, Protocol
 
-from tongka.days import business_date
 from tongka.errors import Failed, Refused, Unknown
 from tongka.journeys.trades import pause
 from tongka.store import prepaid_cards, riders, trades
@@ -107,7 +106,7 @@ async def _verify(gateway: CardGateway, records: Iterable[bytes]) -> None:
 
 async def _take_from_card(system: System, trade: Trade) -> bool:
     now = system.clock()
-    day = business_date(now, system.settings.city.cut)
+    day = system.day(now)
     outcome = await prepaid_cards.charge(
         system.database, trade.user_id, trade.out_trade_no, at=now, day=day, again_at=now + SHORT_PAUSE
     )
@@ -137,4 +136,4 @@ async def _tell(system: System, gateway: CardGateway, news: CardNews) -> bool:
 async def end_due(system: System) -> int:
     """End the cards that were given back long enough ago."""
     now = system.clock()
-    return await prepaid_cards.end_due(system.database, now, business_date(now, system.settings.city.cut), AT_ONCE)
+    return await prepaid_cards.end_due(system.database, now, system.day(now), AT_ONCE)

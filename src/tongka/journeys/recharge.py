@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from tongka.days import business_date
 from tongka.errors import Malformed
 from tongka.journeys import passwords
 from tongka.journeys.call import Call
@@ -99,6 +98,4 @@ async def _pays_for(call: Call, card: RechargeCard, card_no: str) -> bool:
 async def expire(system: System) -> int:
     """Take the money off cards whose last day is over."""
     now = system.clock()
-    return await recharge_cards.expire(
-        system.database, Stamp(now, business_date(now, system.settings.city.cut), "expiry")
-    )
+    return await recharge_cards.expire(system.database, Stamp(now, system.day(now), "expiry"))

@@ -4,11 +4,9 @@ State A is the durable job: an order stands in it from the cancellation's commit
 no, and the worker asks again under the same refund number for as long as it does not know.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tongka.days import business_date
 from tongka.errors import Unsupported
 from tongka.journeys import looks
 from tongka.journeys.call import Call
@@ -88,7 +86,7 @@ async def by_operator(database: Database, order_no: str, reason: str, stamp: Sta
         detail=reason,
     )
     await orders.move(database, step)
-    return replace(order, state=step.target, **step.changes)
+    return step.moved
 
 
 async def _to_cancel(call: Call, card_no: str, order_no: str) -> Order:
@@ -122,7 +120,7 @@ async def _ask(system: System, order: Order) -> bool:
         order=order,
         event=EVENTS[answer],
         at=system.clock(),
-        settlement_date=business_date(system.clock(), system.settings.city.cut),
+        settlement_date=system.day(system.clock()),
         actor="refunds",
         changes={"reference": ASKED if answer is Answer.UNKNOWN else ""},
         detail=order.refund_no,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from tongka.days import ZONE, business_date
+from tongka.days import ZONE
 from tongka.errors import Failed, Unknown
 from tongka.journeys import ride_keys
 from tongka.settlement import (
@@ -43,7 +43,7 @@ async def settle(system: System, merchant: Merchant, trades: Sequence[Trade]) ->
     """Settle a list of trades; the results in its order. Never raises for one trade's sake."""
     now = system.clock()
     retry_at = now + timedelta(seconds=system.settings.rides.retry_after_s)
-    day = business_date(now, system.settings.city.cut)
+    day = system.day(now)
     call = Settling(merchant.app_id, now, day, retry_at, merchant.notify_url)
     try:
         return await rides.settle(system.database, call, await candidates(system, merchant.app_id, trades, now))

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from tongka.card.files import File15
 from tongka.card.profiles import profile_named
-from tongka.days import business_date
 from tongka.errors import HsmUnavailable, MacWrong
 from tongka.journeys.looks import KnownCard
 from tongka.journeys.topup import verify_tac
@@ -70,7 +69,7 @@ async def _move(system: System, order: Order, event: Event, **changes: object) -
         order=order,
         event=event,
         at=system.clock(),
-        settlement_date=business_date(system.clock(), system.settings.city.cut),
+        settlement_date=system.day(system.clock()),
         actor="sweep",
         changes=changes,
     )

@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import date
 from typing import Any
 
-from tongka.days import business_date
 from tongka.errors import RepeatedWithOtherContents
 from tongka.journeys import group, passwords
 from tongka.ledger import Account
@@ -87,7 +86,7 @@ def group_passwords(seed: bytes, images: Sequence[CardImage]) -> list[tuple[str,
 async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> None:
     """Put everything there that is not there yet."""
     now = system.clock()
-    stamp = Stamp(now, business_date(now, system.settings.city.cut), ACTOR)
+    stamp = Stamp(now, system.day(now), ACTOR)
     await _channel(system, seed)
     for role, name in PARTIES.items():
         await channel_parties.save(system.database, ChannelParty(DOMAIN, role, IDENTITY[name]), stamp)

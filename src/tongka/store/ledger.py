@@ -1,4 +1,4 @@
-"""The books in PostgreSQL: reading balances, posting by hand, rolling up days.
+"""The books in PostgreSQL: reading balances, posting by hand. `store.days` closes days.
 
 State moves of orders insert into `transfer` inside their own statement; nothing here stands on their way. Balances are
 *posted* sums (kinds `single` and `post`) and read in the account's own sense: an asset grows by debits, a liability by
@@ -18,8 +18,6 @@ from tongka.store.db import Database
 STATEMENT_MAX = 10_000
 """Most lines of one statement; ask for fewer days instead."""
 
-ROLL_UP_LOCK = 0x746F_6E68
-
 LEGS = """
     SELECT leg.account, t.business_date, leg.debit_fen, leg.credit_fen
     FROM transfer t
@@ -29,13 +27,14 @@ LEGS = """
 """
 """Each posted transfer as its two legs."""
 
-LAST_CLOSED = "coalesce((SELECT max(business_date) FROM closed_day), '-infinity'::date)"
+LAST_ADDED_UP = "coalesce((SELECT max(business_date) FROM closed_day WHERE figures_at IS NOT NULL), '-infinity'::date)"
+"""The last closed day whose sums are in `account_rollup`; so are those of all days before."""
 
 _BALANCES = f"""
 WITH moved AS (
-    SELECT account, debit_fen, credit_fen FROM account_rollup WHERE business_date <= {LAST_CLOSED}
+    SELECT account, debit_fen, credit_fen FROM account_rollup WHERE business_date <= {LAST_ADDED_UP}
     UNION ALL
-    SELECT account, debit_fen, credit_fen FROM ({LEGS} AND t.business_date > {LAST_CLOSED}) AS today
+    SELECT account, debit_fen, credit_fen FROM ({LEGS} AND t.business_date > {LAST_ADDED_UP}) AS today
 ), summed AS (
     SELECT account, sum(debit_fen)::bigint AS debit_fen, sum(credit_fen)::bigint AS credit_fen
     FROM moved GROUP BY account
@@ -62,23 +61,13 @@ WHERE business_date BETWEEN $2 AND $3 AND $1 IN (debit, credit)
 ORDER BY id LIMIT $4
 """
 
-_POST = f"""
+_POST = """
 INSERT INTO transfer
     (debit, credit, amount_fen, reason, kind, card_no, order_no, pending_id, posted_at, business_date)
 SELECT new.*, $9::timestamptz, $10::date
 FROM unnest($1::int[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[]) AS new
-WHERE $10::date > {LAST_CLOSED}
 RETURNING id
-"""  # noqa: S608 - our own constants
-
-_ROLL_UP = f"""
-INSERT INTO account_rollup (account, business_date, debit_fen, credit_fen, transfers)
-SELECT account, business_date, sum(debit_fen), sum(credit_fen), count(*)
-FROM ({LEGS} AND t.business_date BETWEEN $1 AND $2) AS legs
-GROUP BY account, business_date
-ON CONFLICT (account, business_date) DO UPDATE SET
-    debit_fen = excluded.debit_fen, credit_fen = excluded.credit_fen, transfers = excluded.transfers
-"""  # noqa: S608 - our own constants
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +173,6 @@ async def post(database: Database, postings: Sequence[Posting], at: datetime, da
         posting.check()
     columns = zip(*map(_columns, postings), strict=True)
     rows = await database.fetch(_POST, *map(list, columns), at, day)
-    if len(rows) != len(postings):
-        raise LedgerRefused("day_is_closed", REFUSALS["day_is_closed"])
     return [row["id"] for row in rows]
 
 
@@ -200,15 +187,3 @@ def _columns(posting: Posting) -> tuple[int | str | None, ...]:
         posting.order_no,
         posting.pending_id,
     )
-
-
-async def roll_up(database: Database, until: date) -> None:
-    """Close the business days up to `until` (which must be over), or do it again: the result is the same.
-
-    The last closed day is summed anew, for transfers that were under way when it was closed.
-    """
-    async with database.transaction(unhurried=True) as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", ROLL_UP_LOCK)
-        since = await connection.fetchval(f"SELECT least({LAST_CLOSED}, $1::date)", until)
-        await connection.execute(_ROLL_UP, since, until)
-        await connection.execute("INSERT INTO closed_day (business_date) VALUES ($1) ON CONFLICT DO NOTHING", until)

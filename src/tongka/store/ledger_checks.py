@@ -1,7 +1,7 @@
 """The proof of the books from scratch: queries that answer offending rows, and nothing when all is well.
 
 They read one snapshot and use no figure that anybody keeps but to compare it. Findings are values: one bad row never
-hides another. Those of orders, payouts, rides and prepaid cards against transfers stand beside this in files
+hides another. Those of days, orders, payouts, rides and prepaid cards against transfers stand beside this in files
 of their own.
 """
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tongka.store.check import Check
+from tongka.store.day_checks import DAY_CHECKS
 from tongka.store.db import Database
-from tongka.store.ledger import LAST_CLOSED, LEGS
+from tongka.store.ledger import LAST_ADDED_UP, LEGS
 from tongka.store.order_checks import ORDER_CHECKS
 from tongka.store.payout_checks import PAYOUT_CHECKS
 from tongka.store.prepaid_checks import PREPAID_CHECKS
@@ -124,9 +125,9 @@ LEDGER_CHECKS = (
         f"""
         SELECT coalesce(r.account, s.account) AS account, coalesce(r.business_date, s.business_date) AS business_date,
                r.debit_fen, s.debit_fen AS transfers_debit_fen, r.credit_fen, s.credit_fen AS transfers_credit_fen
-        FROM (SELECT * FROM account_rollup WHERE business_date <= {LAST_CLOSED}) AS r
+        FROM (SELECT * FROM account_rollup WHERE business_date <= {LAST_ADDED_UP}) AS r
         FULL JOIN (SELECT account, business_date, sum(debit_fen) AS debit_fen, sum(credit_fen) AS credit_fen
-                   FROM ({LEGS} AND t.business_date <= {LAST_CLOSED}) AS legs GROUP BY account, business_date) AS s
+                   FROM ({LEGS} AND t.business_date <= {LAST_ADDED_UP}) AS legs GROUP BY account, business_date) AS s
             ON (s.account, s.business_date) = (r.account, r.business_date)
         WHERE (r.debit_fen, r.credit_fen) IS DISTINCT FROM (s.debit_fen, s.credit_fen)
         """,  # noqa: S608 - our own constants
@@ -136,9 +137,9 @@ LEDGER_CHECKS = (
         "the balances of all accounts of the books together are zero",
         f"""
         SELECT sum(delta) AS total_fen FROM (
-            SELECT debit_fen - credit_fen AS delta FROM account_rollup WHERE business_date <= {LAST_CLOSED}
+            SELECT debit_fen - credit_fen AS delta FROM account_rollup WHERE business_date <= {LAST_ADDED_UP}
             UNION ALL
-            SELECT debit_fen - credit_fen FROM ({LEGS} AND t.business_date > {LAST_CLOSED}) AS legs
+            SELECT debit_fen - credit_fen FROM ({LEGS} AND t.business_date > {LAST_ADDED_UP}) AS legs
             JOIN account ON account.id = legs.account
         ) AS deltas HAVING sum(delta) <> 0
         """,  # noqa: S608 - our own constants
@@ -146,7 +147,7 @@ LEDGER_CHECKS = (
 )
 """Of the books alone, in an order in which the first finding is the nearest to the cause."""
 
-CHECKS = (*LEDGER_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
+CHECKS = (*LEDGER_CHECKS, *DAY_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
 
 
 async def check(

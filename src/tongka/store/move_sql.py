@@ -3,7 +3,7 @@
 Its parameters, in this order: card, order, state and attempt as they were read, the state to come, time, settlement
 date, actor, event, detail; then what the arguments of `move_sql` ask for: request, digest and body of the reply, the
 values of `columns` and of `card`, institution and payment of a claim, what was decided, what the rider is owed; kind,
-debit, credit and amount of each transfer, and after them the open two-phase transfer.
+debit, credit and amount of each transfer, and after them the open two-phase transfer and the business day.
 """
 
 from functools import lru_cache
@@ -29,7 +29,7 @@ _POSTED = """, posted AS (
     OVERRIDING SYSTEM VALUE
     SELECT moved.card_no, CASE leg.kind WHEN 'pending' THEN moved.pending_id ELSE nextval('transfer_id_seq') END,
            moved.order_no, leg.kind, CASE WHEN leg.kind IN ('post', 'void') THEN ${}::bigint END,
-           leg.debit, leg.credit, leg.amount_fen, $9, $6, $7
+           leg.debit, leg.credit, leg.amount_fen, $9, $6, ${}::date
     FROM moved, (VALUES {}) AS leg (kind, debit, credit, amount_fen)
 )"""
 
@@ -61,7 +61,7 @@ def move_sql(
     first += owes
     leg = "(${}::text, ${}::int, ${}::int, ${}::bigint)"
     rows = ", ".join(leg.format(*range(first + 4 * i, first + 4 * i + 4)) for i in range(legs))
-    posted = _POSTED.format(first + 4 * legs, rows) if legs else ""
+    posted = _POSTED.format(first + 4 * legs, first + 4 * legs + 1, rows) if legs else ""
     replied = (
         ", replied AS (INSERT INTO reply (request, digest, body, at) SELECT $11, $12, $13, $6 FROM moved)"
         if replies

@@ -5,7 +5,7 @@ open order for each card, one order for each payment, one reply for each request
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import asyncpg
 
 from tongka.errors import Busy, Refused
 from tongka.ledger import FIRST_GUARDED
-from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable
+from tongka.orders import Event, Kind, Leg, State, legs, next_state, receivable, settles
 from tongka.store.db import Database
 from tongka.store.leases import Leased
 from tongka.store.move_sql import move_sql
@@ -122,6 +122,7 @@ class Move:
 
     Attributes:
         order: as it was read; its state and attempt are compared.
+        settlement_date: the business day of its transfers; also the order's own from now on, where the move settles.
         changes: columns to set besides state and time.
         extra_legs: transfers beside the order's own, each with its amount.
         card: columns of the order's card to set.
@@ -149,6 +150,13 @@ class Move:
     @property
     def target(self) -> State:
         return next_state(self.order.state, self.event)
+
+    @property
+    def moved(self) -> Order:
+        """The order as the move leaves it."""
+        settled = settles(self.order.kind, self.event, [leg for leg, _ in self.extra_legs])
+        day = self.settlement_date if settled else self.order.settlement_date
+        return replace(self.order, state=self.target, settlement_date=day, **self.changes)
 
 
 def order_of(values: dict[str, Any]) -> Order:
@@ -392,7 +400,7 @@ async def move(database: Database, step: Move) -> None:
             order.attempt,
             target.value,
             step.at,
-            step.settlement_date,
+            step.moved.settlement_date,
             step.actor,
             step.event.value,
             step.detail or f"{order.state.value} {target.value}",
@@ -403,7 +411,7 @@ async def move(database: Database, step: Move) -> None:
             *((step.event is Event.DECIDED_CREDITED,) if step.confirms else ()),
             *((step.owes_fen,) if step.owes_fen else ()),
             *(part for leg, amount in transfers for part in (leg.kind, leg.debit, leg.credit, amount)),
-            *((order.pending_id,) if transfers else ()),
+            *((order.pending_id, step.settlement_date) if transfers else ()),
         ),
         locks_shared=step.confirms or any(max(leg.debit, leg.credit) >= FIRST_GUARDED for leg, _ in transfers),
     )

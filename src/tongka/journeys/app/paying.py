@@ -7,7 +7,6 @@ order came to nothing meanwhile, the money is a stray and goes back under a numb
 from collections.abc import Mapping
 from datetime import timedelta
 
-from tongka.days import business_date
 from tongka.journeys.app.ordering import METHODS
 from tongka.journeys.app.refusals import NotPayable
 from tongka.journeys.wallet.orders import OTHER
@@ -145,7 +144,7 @@ async def _return(system: System, row: PaymentRow) -> bool:
 
 async def _post(system: System, row: PaymentRow, state: str, legs: tuple[int, int]) -> bool:
     now = system.clock()
-    stamp = Stamp(now, business_date(now, system.settings.city.cut), row.acquirer)
+    stamp = Stamp(now, system.day(now), row.acquirer)
     return await pay.move(system.database, row, state, stamp, legs)
 
 

@@ -9,7 +9,6 @@ leaves it to the payment before; what no payment covers is owed, and people pay 
 from datetime import timedelta
 
 from tongka import payouts as rules
-from tongka.days import business_date
 from tongka.errors import Malformed
 from tongka.journeys.app.ordering import METHODS
 from tongka.journeys.operators import require_text
@@ -127,4 +126,4 @@ async def _of_number(database: Database, order_no: str) -> Payout:
 
 def _stamp(system: System) -> Stamp:
     now = system.clock()
-    return Stamp(now, business_date(now, system.settings.city.cut), ACTOR)
+    return Stamp(now, system.day(now), ACTOR)
