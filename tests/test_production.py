@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tongka.errors import Misconfigured
-from tongka.production import DURABLE, PRODUCTION, complaints, live_complaints, refuse_unsafe
+from tongka.production import DURABLE, PRODUCTION, complaints, live_complaints, refuse_astray, refuse_unsafe
 from tongka.settings import Settings
 
 DURABLE_SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -20,7 +20,7 @@ def safe(tmp_path):
         "mode": "production",
         "database": {"url": "postgresql://tongka@db.example/tongka?sslmode=verify-full"},
         "web": {"behind_tls": True, "trusted_proxies": ["10.0.0.1"]},
-        "keys": {"uri": "software:keys.json", "passphrase_file": str(passphrase)},
+        "keys": {"uri": "software:/etc/tongka/keys.json", "passphrase_file": str(passphrase)},
         "log": {"level": "info"},
     }
 
@@ -37,8 +37,13 @@ UNSAFE = [
     ("web.trusted_proxies", {"web": {"trusted_proxies": []}}),
     ("web.trusted_proxies", {"web": {"trusted_proxies": ["10.0.0.1", "*"]}}),
     ("keys.passphrase_file", {"keys": {"passphrase_file": ""}}),
-    ("keys.passphrase_file", {"keys": {"passphrase_file": "no such file"}}),
+    ("keys.passphrase_file", {"keys": {"passphrase_file": "/no such file"}}),
     ("keys.passphrase_file", {"keys": {"passphrase_file": "/etc/passwd"}}),
+    ("keys.passphrase_file", {"keys": {"passphrase_file": "passphrase"}}),
+    ("keys.uri", {"keys": {"uri": "software:keys.json"}}),
+    ("keys.companion_file", {"keys": {"uri": "pkcs11:token=t?module-path=/m.so", "companion_file": "companion.json"}}),
+    ("database.url", {"database": {"url": ""}}),
+    ("database.url", {"database": {"url": "", "data_dir": "var"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@db.example/tongka"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@db.example/tongka?sslmode=prefer"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@/tongka?host=/run,db.example"}}),
@@ -59,7 +64,8 @@ def test_safe_settings_start(safe):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"database": {"url": ""}},
+        {"database": {"url": "", "data_dir": "/var/lib/tongka"}},
+        {"keys": {"uri": "pkcs11:token=t?module-path=/m.so", "companion_file": "/etc/tongka/companion.json"}},
         {"database": {"url": "postgresql://tongka@localhost/tongka"}},
         {"database": {"url": "postgresql://tongka@/tongka?host=%2Frun%2Fpostgresql"}},
         {"web": {"behind_tls": False, "trusted_proxies": [], "tls_certificate": "c.pem", "tls_key": "k.pem"}},
@@ -90,6 +96,19 @@ def test_a_database_that_loses_commits_is_refused(safe, name, value):
 def test_sandbox_keys_are_refused(safe):
     with pytest.raises(Misconfigured, match=r"keys\.uri: these are sandbox keys"):
         refuse_unsafe(settings(safe), DURABLE_SERVER, sandbox_keys=True)
+
+
+def test_keys_that_are_worth_something_are_refused_where_the_mode_was_forgotten(safe):
+    with pytest.raises(Misconfigured, match="mode: is sandbox, and the keys are not: set mode to production"):
+        refuse_unsafe(settings(safe | {"mode": "sandbox"}), {}, sandbox_keys=False)
+
+
+def test_places_that_depend_on_where_a_command_is_typed_are_refused_before_anything_is_opened(safe):
+    astray = settings(safe, {"database": {"url": ""}, "keys": {"uri": "software:keys.json", "passphrase_file": "p"}})
+    with pytest.raises(Misconfigured, match=r"database\.url: (.|\n)*keys\.uri: (.|\n)*keys\.passphrase_file: "):
+        refuse_astray(astray)
+    refuse_astray(settings(safe))
+    refuse_astray(Settings())
 
 
 def test_all_faults_are_told_at_once(safe):

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tongka.errors import Misconfigured
@@ -50,6 +51,43 @@ def test_database_url_is_read_as_everybody_expects_and_our_own_name_wins():
     environment["TONGKA_DATABASE_URL"] = "postgresql://c/d"
     assert load(None, environment).settings.database.url == "postgresql://c/d"
     assert load(None, {"DATABASE_URL": ""}).settings.database.url == ""
+
+
+def test_a_self_contained_file_says_alone_which_installation_it_is(tmp_path):
+    text = "self_contained = true\n[database]\npool_max = 7\n[keys]\nuri = 'software:a.json'"
+    elsewhere = {
+        "TONGKA_MODE": "production",
+        "TONGKA_SELF_CONTAINED": "false",
+        "DATABASE_URL": "postgresql://a/b",
+        "TONGKA_DATABASE_URL": "postgresql://c/d",
+        "TONGKA_DATABASE_DATA_DIR": "/elsewhere",
+        "TONGKA_KEYS_URI": "software:b.json",
+        "TONGKA_MERCHANT_GATEWAY": "https://gateway.example",
+        "TONGKA_ALIPAY_APP_ID": "2021",
+        "TONGKA_WECHAT_MERCHANT_ID": "1900",
+    }
+    loaded = of_file(tmp_path, text, elsewhere | {"TONGKA_LOG_LEVEL": "error", "TONGKA_DATABASE_POOL_MAX": "9"})
+    assert loaded.settings == msgspec.convert(
+        {
+            "self_contained": True,
+            "database": {"pool_max": 9},
+            "keys": {"uri": "software:a.json"},
+            "log": {"level": "error"},
+        },
+        Settings,
+    )
+    assert sorted(loaded.unread) == sorted(elsewhere)
+
+
+@pytest.mark.parametrize("text", ["", "self_contained = false"])
+def test_the_environment_leads_any_other_file_elsewhere(tmp_path, text):
+    loaded = of_file(tmp_path, text, {"TONGKA_DATABASE_URL": "postgresql://c/d"})
+    assert (loaded.settings.database.url, loaded.unread) == ("postgresql://c/d", ())
+
+
+def test_a_self_contained_file_does_not_hide_misspelled_variables(tmp_path):
+    (mistake,) = mistakes(tmp_path, "self_contained = true", {"TONGKA_KEYS_URL": "x"})
+    assert mistake.startswith("TONGKA_KEYS_URL")
 
 
 def test_variables_are_text_lists_are_separated_by_commas():

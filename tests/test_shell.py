@@ -14,6 +14,7 @@ from tongka.keys.uri import parse_token_uri
 from tongka.settings import Settings
 from tongka.shell import open_system
 from tongka.store.db import Database
+from tongka.store.installation import read
 
 PASSPHRASE = b"correct horse"
 
@@ -72,9 +73,14 @@ async def opens(settings):
         return await system.hsm.public_key("huzhou")
 
 
-@pytest.mark.parametrize("sandbox", [True, False])
-async def test_the_sandbox_starts_on_any_key_file(installation, key_file, sandbox):
-    assert await opens(await installation("sandbox", key_file(sandbox=sandbox)))
+async def test_the_sandbox_starts_on_keys_of_its_own(installation, key_file):
+    assert await opens(await installation("sandbox", key_file(sandbox=True)))
+
+
+async def test_a_forgotten_mode_does_not_start_on_keys_of_production(installation, key_file, database):
+    with pytest.raises(Misconfigured, match="mode: is sandbox, and the keys are not"):
+        await opens(await installation("sandbox", key_file(sandbox=False)))
+    assert await read(database) is None
 
 
 async def test_production_starts_on_keys_of_its_own(installation, key_file):
@@ -84,6 +90,51 @@ async def test_production_starts_on_keys_of_its_own(installation, key_file):
 async def test_production_refuses_a_key_file_of_the_sandbox(installation, key_file):
     with pytest.raises(Misconfigured, match=r"keys\.uri: these are sandbox keys.*`tongka key`"):
         await opens(await installation("production", key_file(sandbox=True)))
+
+
+async def test_a_start_stamps_the_database_and_tells_which_installation_it_is(installation, key_file, database):
+    async with open_system(await installation("production", key_file(sandbox=False))) as system:
+        told = system.installation
+        held = await system.hsm.fingerprints()
+    stamp = await read(database)
+    assert (stamp.installation, stamp.keys) == (told, held)
+    assert "endpoint/huzhou/1" in held
+    assert str(told).startswith(f"production installation {told.id}, since ")
+
+
+async def test_the_sandbox_never_opens_a_database_of_production(installation, key_file):
+    await opens(await installation("production", key_file(sandbox=False)))
+    with pytest.raises(Misconfigured, match="mode: is sandbox, and this database is that of a production installation"):
+        await opens(await installation("sandbox", key_file(sandbox=True)))
+
+
+async def test_production_never_opens_a_database_of_the_sandbox(installation, key_file):
+    await opens(await installation("sandbox", key_file(sandbox=True)))
+    with pytest.raises(Misconfigured, match="mode: is production, and this database is that of a sandbox"):
+        await opens(await installation("production", key_file(sandbox=False)))
+
+
+async def test_another_key_file_is_refused_before_any_card_is_asked(installation, key_file):
+    await opens(await installation("production", key_file(sandbox=False)))
+    other = key_file(sandbox=False)  # made anew in its place
+    with pytest.raises(Misconfigured, match=r"keys\.uri: the key store is not .*has another .*endpoint/huzhou/1"):
+        await opens(await installation("production", other))
+
+
+async def test_production_refuses_relative_places_and_makes_nothing(installation, key_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    right = await installation("production", key_file(sandbox=False))
+    before = set(tmp_path.iterdir())
+    with pytest.raises(Misconfigured, match=r"database\.url: is empty"):
+        await opens(msgspec.structs.replace(right, database=msgspec.structs.replace(right.database, url="")))
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.softhsm
+async def test_another_token_is_refused(installation, token, key_file, database):
+    await opens(await installation("production", key_file(sandbox=False)))
+    with pytest.raises(Misconfigured, match=r"keys\.uri: the key store is not"):
+        await opens(await installation("production", token(sandbox=False), PIN))
 
 
 @pytest.mark.softhsm

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from tongka.errors import Misconfigured
+from tongka.keys.uri import SOFTWARE
 from tongka.settings import Check, Settings
 
 LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
@@ -32,7 +33,33 @@ def _owner_only(settings: Settings) -> bool:
         return False
 
 
+def _absolute(file: str) -> bool:
+    return not file or Path(file).is_absolute()
+
+
+PLACES = (
+    Check(
+        lambda s: bool(s.database.url) or _absolute(s.database.data_dir),
+        "database.url: is empty, which means a server in database.data_dir, and that is relative to where the command"
+        " is typed; name the database, or an absolute database.data_dir",
+    ),
+    Check(
+        lambda s: not s.keys.uri.startswith(SOFTWARE) or _absolute(s.keys.uri.removeprefix(SOFTWARE)),
+        "keys.uri: the key file's path is relative to where the command is typed; make it absolute",
+    ),
+    Check(
+        lambda s: _absolute(s.keys.passphrase_file),
+        "keys.passphrase_file: the path is relative to where the command is typed; make it absolute",
+    ),
+    Check(
+        lambda s: _absolute(s.keys.companion_file),
+        "keys.companion_file: the path is relative to where the command is typed; make it absolute",
+    ),
+)
+"""Where data and keys are may not depend on the folder that a command is typed in: that would be an empty city."""
+
 PRODUCTION = (
+    *PLACES,
     Check(
         lambda s: s.web.behind_tls or bool(s.web.tls_certificate),
         "web.behind_tls: nothing terminates TLS; put a proxy in front and set it, or set web.tls_certificate",
@@ -46,7 +73,7 @@ PRODUCTION = (
         "keys.passphrase_file: key files and modules in production are opened with a passphrase or PIN; name its file",
     ),
     Check(
-        lambda s: not s.keys.passphrase_file or _owner_only(s),
+        lambda s: not s.keys.passphrase_file or not _absolute(s.keys.passphrase_file) or _owner_only(s),
         "keys.passphrase_file: the file must exist and be readable by its owner only; chmod 600",
     ),
     Check(
@@ -88,6 +115,18 @@ DURABLE: Mapping[str, frozenset[str]] = {
 """What the live database must say, or an acknowledged top-up is lost in a power cut."""
 
 
+def refuse_astray(settings: Settings) -> None:
+    """Called before anything is opened, for an embedded server is made where there is none.
+
+    Raises:
+        Misconfigured: production mode with data or keys in a place that depends on where the command is typed.
+
+    """
+    found = [check.complaint for check in PLACES if settings.mode == "production" and not check.holds(settings)]
+    if found:
+        raise Misconfigured("\n".join(found))
+
+
 def complaints(settings: Settings) -> list[str]:
     """What makes these settings unfit for production; nothing in sandbox mode."""
     if settings.mode != "production":
@@ -110,11 +149,17 @@ def refuse_unsafe(settings: Settings, durability: Mapping[str, str], *, sandbox_
     """Called once at start, when the database and the key store are open.
 
     Raises:
-        Misconfigured: production mode with anything that is not fit for it; one line for each.
+        Misconfigured: production mode with anything that is not fit for it, one line for each; or sandbox mode with
+            keys that are worth something, as when the mode was forgotten.
 
     """
     found = complaints(settings) + live_complaints(settings, durability)
     if settings.mode == "production" and sandbox_keys:
         found.append("keys.uri: these are sandbox keys, which everybody knows; make new ones with `tongka key`")
+    if settings.mode == "sandbox" and not sandbox_keys:
+        found.append(
+            "mode: is sandbox, and the keys are not: set mode to production, or make keys for trials with"
+            " `tongka key generate --sandbox`"
+        )
     if found:
         raise Misconfigured("\n".join(found))

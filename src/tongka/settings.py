@@ -24,6 +24,8 @@ CONFIG_VARIABLE = "TONGKA_CONFIG"
 PREFIX = "TONGKA_"
 IGNORED_PREFIX = "TONGKA_TEST_"
 ALIASES = {"DATABASE_URL": "database.url"}
+PLACES = ("mode", "self_contained", "database.url", "database.data_dir", "keys.", "merchant.", "alipay.", "wechat.")
+"""Settings, and sections, that say which installation it is: a self-contained file names them alone."""
 SECRET = "***"  # noqa: S105 - what is shown instead of one
 
 Mode = Literal["sandbox", "production"]
@@ -218,6 +220,13 @@ class Settings(Section, frozen=True):
     mode: Annotated[
         Mode, Meta(description="production refuses sandbox keys and settings that are fit for trials only")
     ] = "sandbox"
+    self_contained: Annotated[
+        bool,
+        Meta(
+            description="the file alone says which installation it is, as a sandbox city's does: variables for mode,"
+            " data, keys, gateway and payment institutions are not read"
+        ),
+    ] = False
     database: Database = Database()
     web: Web = Web()
     keys: Keys = Keys()
@@ -268,10 +277,16 @@ KEYS: Mapping[str, Key] = {key.name: key for key in _keys(Settings)}
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and for each key where it was read: `default`, the file's name, or an environment variable."""
+    """Settings, and for each key where it was read: `default`, the file's name, or an environment variable.
+
+    Attributes:
+        unread: variables that a self-contained file keeps out.
+
+    """
 
     settings: Settings
     sources: Mapping[str, str]
+    unread: tuple[str, ...] = ()
 
     def shown(self) -> Iterator[tuple[Key, str, str]]:
         """Each key with its value as text, secrets masked, and its source."""
@@ -301,7 +316,10 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Loaded:
     file = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     mistakes: list[str] = []
     found: dict[str, tuple[Any, str]] = {}
-    for name, value, source in (*_from_file(file), *_from_environment(environment)):
+    of_file, of_environment = _from_file(file), _from_environment(environment)
+    alone = ("self_contained", True, str(file)) in of_file
+    unread = [entry for entry in of_environment if alone and entry[0].startswith(PLACES)]
+    for name, value, source in (*of_file, *(entry for entry in of_environment if entry not in unread)):
         if name in KEYS:
             found[name] = value, source
         else:
@@ -311,7 +329,8 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Loaded:
     mistakes.extend(check.complaint for check in CONSISTENT if not mistakes and not check.holds(settings))
     if mistakes:
         raise Misconfigured("\n".join(mistakes))
-    return Loaded(settings, {name: found[name][1] if name in found else "default" for name in KEYS})
+    sources = {name: found[name][1] if name in found else "default" for name in KEYS}
+    return Loaded(settings, sources, tuple(source for _, _, source in unread))
 
 
 def _from_file(file: Path | None) -> list[tuple[str, Any, str]]:

@@ -18,8 +18,9 @@ from tongka.payments.simulator import SimulatedInstitution
 from tongka.payments.till import Till
 from tongka.payments.vouched import Vouched
 from tongka.payments.wechat import Wechat
-from tongka.production import refuse_unsafe
+from tongka.production import refuse_astray, refuse_unsafe
 from tongka.settings import Settings
+from tongka.store import installation
 from tongka.store.audit_epochs import require_continuity
 from tongka.store.days import OpenDay
 from tongka.store.db import PLATFORM, Database, durability, open_database
@@ -43,10 +44,11 @@ async def open_system(
 
     Raises:
         Misconfigured: the keys cannot be opened, the schema is not this version's, the audit trail cannot go on here,
-            or production mode refuses.
+            production mode refuses, or the database is another installation's than the mode and the keys.
 
     """
     logs.configure(settings.log)
+    refuse_astray(settings)
     hsm, sandbox_keys = open_hsm(settings.keys)
     try:
         database = await open_database(settings.database, actor)
@@ -54,6 +56,7 @@ async def open_system(
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)
             await require_continuity(database)
+            stamped = await installation.recognise(database, settings.mode, await hsm.fingerprints(), clock())
             with closing(Cores.all()) as cores:
                 acquirers = open_acquirers(settings, database, clock, secrets.token_bytes)
                 yield System(
@@ -66,6 +69,7 @@ async def open_system(
                     random=secrets.token_bytes,
                     cores=cores,
                     acquirers=acquirers,
+                    installation=stamped,
                     open_day=await OpenDay.load(database),
                 )
         finally:

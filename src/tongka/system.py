@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from tongka.cores import Cores
 from tongka.days import business_date
+from tongka.installation import Installation
 from tongka.keys import Hsm
 from tongka.payments import PaymentInstitution
 from tongka.payments.acquirer import Acquirer
@@ -25,6 +26,7 @@ class System:
         random: n random bytes.
         cores: where many signatures are checked at once.
         acquirers: the payment institutions that riders pay at, by name.
+        installation: as the database was stamped; None where the parts were put together by hand.
         open_day: up to where the books are closed.
 
     """
@@ -38,6 +40,7 @@ class System:
     random: Callable[[int], bytes]
     cores: Cores = field(default_factory=Cores)
     acquirers: Mapping[str, Acquirer] = field(default_factory=dict)
+    installation: Installation | None = None
     open_day: OpenDay = field(default_factory=OpenDay)
 
     def day(self, moment: datetime) -> date:

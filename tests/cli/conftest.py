@@ -26,12 +26,12 @@ OWNER_ONLY = 0o600
 
 @pytest.fixture(scope="session")
 def production_keys(tmp_path_factory):
-    """A key file that production takes, its passphrase, and the operators' passphrases."""
+    """A key file that production takes and one for trials, their passphrase, and the operators' passphrases."""
     folder = tmp_path_factory.mktemp("production")
     ring = KeyRing.generate(PROFILES.values(), secrets.token_bytes, ENDPOINTS)
-    write_keyfile(
-        folder / "keys.json", ring.completed(secrets.token_bytes, ENDPOINTS, GATEWAYS), b"secret", sandbox=False
-    )
+    whole = ring.completed(secrets.token_bytes, ENDPOINTS, GATEWAYS)
+    for name, sandbox in (("keys.json", False), ("trials.json", True)):
+        write_keyfile(folder / name, whole, b"secret", sandbox=sandbox)
     for name in ("passphrase", *PEOPLE):
         (folder / name).write_text("secret" if name == "passphrase" else f"{name} has a long passphrase")
         (folder / name).chmod(OWNER_ONLY)

@@ -1,7 +1,10 @@
 """`tongka key` as people use it: prompts answered, files looked at afterwards, nothing of a key on the screen."""
 
+import getpass
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +16,9 @@ from tongka.crypto import sm2
 from tongka.crypto.pboc import Algorithm, check_value
 from tongka.errors import Misconfigured
 from tongka.keys import Purpose, keyfile
+from tongka.keys.inventory import fingerprints
 from tongka.keys.keyfile import read_keyfile
+from tongka.store.installation import read, recognise
 
 PASSPHRASE = "correct horse"
 PROFILE = "huzhou-city-3des"
@@ -255,6 +260,82 @@ def test_the_passphrase_is_changed(tongka, made, tmp_path):
     assert ring_of(made, "another").masters == before.masters
     with pytest.raises(Misconfigured):
         ring_of(made)
+
+
+# --- the installation's stamp -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def stamped(tongka, made, postgres, database):
+    """Run a key command with a database that was stamped with the key file."""
+    held = fingerprints(ring_of(made).rows(), ring_of(made))
+    await recognise(database, "production", held, datetime.now(UTC))
+    url = postgres.url_of(await database.read_value("SELECT current_database()"))
+
+    def run(*arguments, **more):
+        with ThreadPoolExecutor(1) as apart:  # a command has an event loop of its own
+            variables = {"TONGKA_DATABASE_URL": url, "TONGKA_MODE": "production"} | more
+            return apart.submit(tongka, *arguments, **variables).result()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "labels"),
+    [
+        (("rotate", PROFILE), {f"card/{PROFILE}/{purpose}/2" for purpose in Purpose}),
+        (("rotate-data",), {"data/2"}),
+    ],
+)
+async def test_new_keys_are_stamped_by_the_command_that_makes_them(stamped, made, database, command, labels):
+    before = (await read(database)).keys
+    assert stamped(*command).exit_code == 0
+    after = (await read(database)).keys
+    assert after.keys() - before.keys() == labels
+    assert after == fingerprints(ring_of(made).rows(), ring_of(made))
+    rows = await database.read("SELECT actor, subject FROM audit WHERE action = 'key added'")
+    assert {row["subject"] for row in rows} == labels
+    assert {row["actor"] for row in rows} == {f"cli:{getpass.getuser()}"}
+
+
+async def test_a_key_that_is_added_to_another_store_is_not_stamped(stamped, tmp_path, database):
+    before = await read(database)
+    other = {"TONGKA_KEYS_URI": f"software:{tmp_path / 'other.json'}"}
+    told = stamped("generate", "--profile", PROFILE, **other)
+    assert (told.exit_code, "is not the one of this installation" in " ".join(told.stderr.split())) == (0, True)
+    told = stamped("rotate", PROFILE, **other)
+    assert (told.exit_code, "was not told of the keys" in told.stderr) == (0, True)
+    assert await read(database) == before
+
+
+def test_a_key_is_made_without_the_database_too(tongka, made):
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    told = tongka("rotate", PROFILE, TONGKA_DATABASE_URL=nowhere)
+    assert (told.exit_code, "was not told of the keys" in told.stderr) == (0, True)
+    assert (PROFILE, Purpose.LOAD, 2) in ring_of(made).masters
+
+
+def test_a_key_is_made_without_making_a_database(tongka, made, tmp_path):
+    assert tongka("rotate", PROFILE, TONGKA_DATABASE_DATA_DIR=str(tmp_path / "var")).exit_code == 0
+    assert not (tmp_path / "var").exists()
+
+
+async def test_another_store_is_accepted_by_people_who_see_what_differs(stamped, tmp_path, database):
+    other = {"TONGKA_KEYS_URI": f"software:{tmp_path / 'other.json'}"}
+    stamped("generate", "--no-card-keys", **other)
+    before = await read(database)
+    refused = stamped("accept", answers=["n"], **other)
+    assert (refused.exit_code, f"card/{PROFILE}/load/1" in refused.stdout) == (2, True)
+    assert await read(database) == before
+    assert stamped("accept", answers=["y"], **other).exit_code == 0
+    ring = ring_of(tmp_path / "other.json")
+    assert (await read(database)).keys == fingerprints(ring.rows(), ring)
+    assert "is this installation's" in stamped("accept", **other).stdout
+
+
+async def test_nothing_is_accepted_on_a_database_that_no_start_has_stamped(stamped, database):
+    await database.execute("DELETE FROM installation")
+    assert "has no stamp" in refusal(stamped("accept", "--yes"))
 
 
 # --- a token ----------------------------------------------------------------------------------------------------------

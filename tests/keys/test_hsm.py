@@ -23,6 +23,7 @@ from tongka.crypto import sm2
 from tongka.crypto.pboc import SUITES, Algorithm, check_value, diversify_chain
 from tongka.errors import BadSignature, KeyNotFound, MacWrong, Unsupported
 from tongka.keys import ElementKeys, Purpose, RideKey, RideKeyKind, RsaHash, element_context
+from tongka.keys.inventory import fingerprints
 
 TERMINAL = bytes.fromhex(HSM["terminal"])
 WHEN = Moment(bytes.fromhex(HSM["date"]), bytes.fromhex(HSM["time"]))
@@ -347,3 +348,20 @@ async def test_sealed_data_opens_with_its_context_only(opened):
 
 async def test_the_same_data_is_sealed_differently_each_time(opened):
     assert await opened.hsm.seal(b"x", b"") != await opened.hsm.seal(b"x", b"")
+
+
+# --- what is in it ----------------------------------------------------------------------------------------------------
+
+
+async def test_every_key_is_told_by_a_fingerprint_that_is_the_same_in_each_implementation(opened):
+    told = await opened.hsm.fingerprints()
+    masters = [row for row in opened.ring.rows() if row.algorithm in {one.label for one in opened.algorithms}]
+    assert told == fingerprints(masters, opened.ring)
+    assert {"card", "endpoint", "data"} <= {label.split("/")[0] for label in told}
+
+
+async def test_no_fingerprint_holds_a_key(opened):
+    told = "".join((await opened.hsm.fingerprints()).values()).upper()
+    ring = opened.ring
+    secrets = [key.value for key in ring.masters.values()] + list(ring.data.values()) + [ring.ride_seed]
+    assert not any(secret.hex().upper() in told for secret in secrets if secret)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,16 +18,26 @@ from typer.testing import CliRunner
 
 from tongka.card.commands import CommandKind
 from tongka.cli import card as card_commands
+from tongka.cli import config
 from tongka.cli.card_front import front_of
-from tongka.cli.common import database_of
+from tongka.cli.common import database_of, system_of
+from tongka.errors import Misconfigured
+from tongka.keys.keyfile import KeyRing, write_keyfile
 from tongka.partners.huzhou.client import Outcome, TopUpInterrupted
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import furnish
 from tongka.sandbox.card.power import AFTER
+from tongka.sandbox.city import city_settings, open_city
+from tongka.shell import now
+from tongka.store import parties
+from tongka.store.db import open_database
+from tongka.store.installation import recognise
 from tongka.store.ledger_checks import check
+from tongka.store.migrate import applied, migrations, upgrade
 
 START_S, END_S = 60, 30
+STAMPED = next(one.number for one in migrations() if one.name == "installation")
 
 
 class Sandbox:
@@ -177,9 +187,65 @@ async def test_the_city_goes_on_after_every_kind_of_end(tmp_path):
         assert not await findings(sandbox)
 
 
+@asynccontextmanager
+async def opened(folder: Path):
+    """The database of a city's folder, whoever's it is."""
+    database = await open_database(city_settings(folder, "127.0.0.1", 0).database)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 async def findings(sandbox: Sandbox) -> list:
     async with database_of(sandbox.folder / "tongka.toml") as database:
         return await check(database)
+
+
+async def test_the_citys_commands_are_not_led_elsewhere_by_the_environment(running, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/production")
+    monkeypatch.setenv("TONGKA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/production")
+    monkeypatch.setenv("TONGKA_MODE", "production")
+    monkeypatch.setenv("TONGKA_KEYS_URI", "software:production.json")
+    async with system_of(running.folder / "tongka.toml") as system:
+        assert system.installation.mode == "sandbox"
+        assert await parties.every(system.database)
+
+
+def test_variables_that_the_city_does_not_read_are_told(running, monkeypatch):
+    monkeypatch.setenv("TONGKA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/production")
+    shown = CliRunner().invoke(config.app, ["show", "-c", str(running.folder / "tongka.toml")])
+    assert "not read: TONGKA_DATABASE_URL, for the file is self-contained" in shown.stdout
+
+
+async def test_the_sandbox_itself_is_not_led_elsewhere_by_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("TONGKA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/production")
+    monkeypatch.setenv("TONGKA_MODE", "production")
+    with sandbox_in(tmp_path) as sandbox:
+        assert sandbox.start()["format"] == 1
+
+
+async def test_a_sandbox_never_opens_the_database_of_production(tmp_path):
+    """Nothing of a city is put into it, not even its schema's next version."""
+    async with opened(tmp_path) as database:
+        await upgrade(database, [one for one in migrations() if one.number <= STAMPED])
+        await recognise(database, "production", {"endpoint/huzhou/1": "02AB"}, now())
+    with pytest.raises(Misconfigured, match="this database is that of a production installation"):
+        async with open_city(tmp_path, "127.0.0.1", 0, now):
+            raise AssertionError
+    async with opened(tmp_path) as database:
+        assert not await parties.every(database)
+        assert max(await applied(database)) == STAMPED
+
+
+async def test_a_sandbox_never_takes_keys_that_are_worth_something(tmp_path):
+    (tmp_path / "passphrase").write_text("secret")
+    write_keyfile(tmp_path / "keys.json", KeyRing.generate([], bytes), b"secret", sandbox=False)
+    before = (tmp_path / "keys.json").read_bytes()
+    with pytest.raises(Misconfigured, match=r"--dir: .*keys\.json holds keys that are worth something"):
+        async with open_city(tmp_path, "127.0.0.1", 0, now):
+            raise AssertionError
+    assert (tmp_path / "keys.json").read_bytes() == before
 
 
 def without_addresses(document: dict) -> dict:

@@ -8,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from tongka.cli.common import database_of
 from tongka.code.keys import master_keys
 from tongka.code.layout import Format
 from tongka.code.verify import Terms, verify_code
@@ -70,12 +71,16 @@ async def test_a_city_opened_again_is_the_same_and_one_made_before_there_were_ri
     assert told[0]["alipay"] == told[1]["alipay"]
     assert told[0]["ride"] == told[1]["ride"]
 
+    async with database_of(tmp_path / "tongka.toml") as database:  # no start had stamped it either
+        await database.execute("DELETE FROM installation_key")
+        await database.execute("DELETE FROM installation")
     passphrase = (tmp_path / "passphrase").read_bytes().strip()
     ring, _ = read_keyfile(tmp_path / "keys.json", passphrase)
     older = replace(ring, rsa={}, ride_seed=b"", endpoints={"huzhou": ring.endpoints["huzhou"]})
     write_keyfile(tmp_path / "keys.json", older, passphrase, sandbox=True)
     async with open_city(tmp_path, "127.0.0.1", 0, now) as city:
         completed = await document(city, BASE)
+        assert city.system.installation.mode == "sandbox"
     assert completed["huzhou"] == told[0]["huzhou"]
     assert len(completed["ride"]["keys"]) == 32
 

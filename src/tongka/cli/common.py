@@ -18,11 +18,13 @@ from rich.table import Table
 from tongka.days import business_date
 from tongka.errors import TongkaError
 from tongka.money import format_yuan
+from tongka.production import refuse_astray
 from tongka.settings import Settings, load
 from tongka.shell import now, open_system
 from tongka.store.audit_epochs import require_continuity
 from tongka.store.days import OpenDay
 from tongka.store.db import Database, open_database
+from tongka.store.installation import require_mode
 from tongka.store.migrate import require_current
 from tongka.store.stamp import Stamp
 from tongka.system import System
@@ -55,9 +57,17 @@ def unix_user() -> str:
 
 @asynccontextmanager
 async def any_database_of(config: Path | None, actor: str = "") -> AsyncIterator[Database]:
-    """The database that the settings name, in whatever state; changes are the actor's, or the unix user's."""
-    database = await open_database(settings_of(config).database, actor or unix_user())
+    """The database that the settings name, in whatever state; changes are the actor's, or the unix user's.
+
+    Raises:
+        Misconfigured: it is an installation's of the other mode, or where it is depends on where the command is typed.
+
+    """
+    settings = settings_of(config)
+    refuse_astray(settings)
+    database = await open_database(settings.database, actor or unix_user())
     try:
+        await require_mode(database, settings.mode)
         yield database
     finally:
         await database.close()

@@ -64,3 +64,5 @@ def _print(loaded: Loaded, *, as_json: bool) -> None:
     for key, value, source in loaded.shown():
         table.add_row(key.name, value, source)
     console.print(table)
+    for variable in loaded.unread:
+        console.print(f"not read: {variable}, for the file is self-contained", markup=False)

@@ -3,7 +3,18 @@
 import typer
 from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, any_database_of, console, print_json, run
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    any_database_of,
+    console,
+    database_of,
+    print_json,
+    print_rows,
+    run,
+)
+from tongka.installation import Stamp
+from tongka.store import installation as stamps
 from tongka.store import migrate
 from tongka.store.db import Database
 
@@ -38,6 +49,25 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
             table.add_row(state["migration"], state["applied_at"] or "pending")
         console.print(table)
     raise typer.Exit(int(any(not state["applied_at"] for state in states)))
+
+
+@app.command()
+def installation(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show which installation the database is: its mode, since when, and the keys that its key store has to hold."""
+
+    async def work() -> Stamp | None:
+        async with database_of(config) as database:
+            return await stamps.read(database)
+
+    stamp = run(work())
+    if as_json:
+        print_json(stamp)
+        return
+    console.print(f"the database of the {stamp.installation}" if stamp else "no start has stamped this database yet")
+    if stamp:
+        print_rows(
+            [{"key": label, "check value or public key": told} for label, told in stamp.keys.items()], as_json=False
+        )
 
 
 async def _states(database: Database) -> list[dict[str, str]]:

@@ -13,11 +13,11 @@ import typer
 from rich.table import Table
 
 from tongka.card.profiles import PROFILES, profile_named
-from tongka.cli import key_ceremony
-from tongka.cli.common import ConfigOption, JsonOption, console, print_json, run, settings_of
+from tongka.cli import key_ceremony, key_stamp
+from tongka.cli.common import ERROR, ConfigOption, JsonOption, console, print_json, print_rows, run, settings_of
 from tongka.errors import Malformed, Unsupported
 from tongka.keys import Purpose
-from tongka.keys.inventory import public_key, rows
+from tongka.keys.inventory import fingerprints, public_key, rows
 from tongka.keys.keyfile import read_keyfile
 from tongka.keys.keyring import ENDPOINTS, GATEWAYS, KeyRing, MasterKey, new_key
 from tongka.keys.stores import KeyStore, as_keyfile, create_keyfile, next_version, open_store
@@ -50,6 +50,7 @@ def generate(
         types = [] if no_card_keys else [profile_named(name) for name in profile or PROFILES]
         ring = _complete(KeyRing.generate(types, secrets.token_bytes, ENDPOINTS))
         create_keyfile(path, ring, _new_secret(keys.passphrase_file), sandbox=sandbox)
+        await key_stamp.keep_in_step(config, fingerprints(ring.rows(), ring))
         return path
 
     console.print(f"{run(work())} is made; keep its passphrase apart from it", highlight=False)
@@ -103,7 +104,7 @@ def list_keys(config: ConfigOption = None, *, as_json: JsonOption = False) -> No
 
     async def work() -> tuple[bool, list[Any]]:
         with _opened(config) as store:
-            return store.sandbox, rows(store)
+            return store.sandbox, rows(store.masters(), store.ring)
 
     sandbox, found = run(work())
     if as_json:
@@ -175,6 +176,7 @@ def import_key(
             console.print(f"the {purpose} key of {profile}, version {number}, for {_where(config)}", highlight=False)
             key = key_ceremony.ask_key(algorithm, people, check_value)
             store.add_masters({(profile, purpose, number): key})
+            await key_stamp.keep_in_step(config, _held(store))
         return number, key.check_value.hex().upper()
 
     number, check = run(work())
@@ -192,6 +194,7 @@ def rotate(profile: ProfileArgument, config: ConfigOption = None) -> None:
             store.add_masters(
                 {(profile, purpose, version): MasterKey(algorithm, new_key(secrets.token_bytes)) for purpose in Purpose}
             )
+            await key_stamp.keep_in_step(config, _held(store))
         return version
 
     version = run(work())
@@ -206,6 +209,7 @@ def rotate_data(config: ConfigOption = None) -> None:
     async def work() -> int:
         with _opened(config) as store:
             store.keep(store.ring.with_data_key(secrets.token_bytes))
+            await key_stamp.keep_in_step(config, _held(store))
             return max(store.ring.data)
 
     console.print(f"personal data is encrypted with key {run(work())} once the servers are started anew")
@@ -221,9 +225,36 @@ def complete(config: ConfigOption = None) -> None:
             lacking = whole is not store.ring
             if lacking:
                 store.keep(whole)
+                await key_stamp.keep_in_step(config, _held(store))
             return lacking
 
     console.print("the store is complete now" if run(work()) else "the store was complete")
+
+
+@app.command()
+def accept(
+    config: ConfigOption = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make the key store that keys.uri names this installation's own, where the database says that it is another.
+
+    After keys were replaced on purpose, or left out of a token. What differs is shown first, and audited key by key.
+    """
+
+    async def look() -> tuple[dict[str, str], list[dict[str, object]]]:
+        with _opened(config) as store:
+            held = _held(store)
+        return held, await key_stamp.differences(config, held)
+
+    held, found = run(look())
+    if not found:
+        console.print("the key store is this installation's")
+        return
+    print_rows(found, as_json=False)
+    if not yes and not typer.confirm("Cards and partners of keys that are gone are refused from now on. Go on?"):
+        raise typer.Exit(ERROR)
+    console.print(f"{run(key_stamp.accept(config, held))} keys are changed in the stamp")
 
 
 @app.command()
@@ -252,6 +283,10 @@ def _opened(config: ConfigOption) -> Iterator[KeyStore]:
     keys = settings_of(config).keys
     with open_store(keys, _secret(keys)) as store:
         yield store
+
+
+def _held(store: KeyStore) -> dict[str, str]:
+    return fingerprints(store.masters(), store.ring)
 
 
 def _where(config: ConfigOption) -> str:

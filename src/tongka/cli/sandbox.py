@@ -22,7 +22,10 @@ def sandbox(
     *,
     apdus: Annotated[bool, typer.Option("--apdus", help="Log what cards are to run and what they answer.")] = False,
 ) -> None:
-    """Run a whole city on one machine: every interface, worker and simulator. Its keys are worthless."""
+    """Run a whole city on one machine: every interface, worker and simulator. Its keys are worthless.
+
+    Only the folder counts: variables (TONGKA_…, DATABASE_URL) are not read.
+    """
 
     async def work() -> None:
         async with running_city(folder, bind(host, port), Log(level="debug" if apdus else "info")) as running:

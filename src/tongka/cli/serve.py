@@ -44,5 +44,5 @@ def serve_on(config: Path | None, listening: socket.socket) -> None:
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     async with open_system(settings) as system, serving(build_app(system), listening, settings.web):
-        console.print(f"serving on {url_of(listening)}", highlight=False)
+        console.print(f"serving on {url_of(listening)}: {system.installation}", highlight=False, soft_wrap=True)
         await forever()

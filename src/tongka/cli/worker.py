@@ -26,7 +26,8 @@ def worker(config: ConfigOption = None) -> None:
 
 async def _work(settings: Settings) -> None:
     async with open_system(settings) as system:
-        console.print(f"working: {', '.join(job.name for job in jobs.jobs(system))}", highlight=False)
+        names = ", ".join(job.name for job in jobs.jobs(system))
+        console.print(f"working: {system.installation}: {names}", highlight=False, soft_wrap=True)
         stop = asyncio.Event()
         working = asyncio.create_task(jobs.run(system, stop))
         try:

@@ -4,6 +4,7 @@
 because a module on the network is one; none keeps state between calls.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -152,6 +153,9 @@ class Hsm(Protocol):
 
     async def unseal(self, sealed: bytes, context: bytes) -> bytes:
         """The plaintext of `seal`; `BadSignature` if it was changed or belongs to another context."""
+
+    async def fingerprints(self) -> Mapping[str, str]:
+        """What tells each key of the store from any other, by its label; never a key. See `tongka.keys.inventory`."""
 
     async def close(self) -> None:
         """Let go of sessions and key material."""

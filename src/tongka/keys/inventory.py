@@ -1,6 +1,6 @@
 """What is in a key store, told without telling a key: names, versions, check values, public keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -13,9 +13,8 @@ from tongka.card.commands import KEY_INDEX
 from tongka.crypto import sm2
 from tongka.errors import KeyNotFound
 from tongka.keys import RideKey, RideKeyKind
-from tongka.keys.keyring import KeyRing
+from tongka.keys.keyring import KeyRing, MasterRow
 from tongka.keys.rides import RideSecrets
-from tongka.keys.stores import KeyStore
 
 CHECK_VALUE_LEN = 3
 
@@ -43,10 +42,20 @@ class Row:
     check_value: str
     public_key: str
 
+    @property
+    def label(self) -> str:
+        """Each key's own, as card/huzhou-city-3des/load/1."""
+        return "/".join(filter(None, (self.kind, self.name, self.purpose, str(self.version))))
 
-def rows(store: KeyStore) -> list[Row]:
+
+def rows(masters: Iterable[MasterRow], ring: KeyRing) -> list[Row]:
     """Every key of a store, those of cards first."""
-    return [*_cards(store), *_others(store.ring)]
+    return [*_cards(masters), *_others(ring)]
+
+
+def fingerprints(masters: Iterable[MasterRow], ring: KeyRing) -> dict[str, str]:
+    """What tells each key from any other, by its label: check value or public key; empty where a token does not say."""
+    return {row.label: row.check_value or row.public_key for row in rows(masters, ring)}
 
 
 def public_key(ring: KeyRing, name: str) -> str:
@@ -62,8 +71,8 @@ def public_key(ring: KeyRing, name: str) -> str:
     return found[name]
 
 
-def _cards(store: KeyStore) -> Iterator[Row]:
-    for key in store.masters():
+def _cards(masters: Iterable[MasterRow]) -> Iterator[Row]:
+    for key in masters:
         check = key.check_value.hex().upper()
         yield Row("card", key.profile, key.purpose, key.version, KEY_INDEX, key.algorithm, check, "")
 

@@ -39,6 +39,22 @@ MasterName = tuple[str, Purpose, int]
 """Profile, purpose, version."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class MasterRow:
+    """A card master key as it is shown to people.
+
+    Attributes:
+        check_value: 3 bytes; empty where a token does not tell.
+
+    """
+
+    profile: str
+    purpose: Purpose
+    version: int
+    algorithm: str
+    check_value: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """All keys.
@@ -93,6 +109,13 @@ class KeyRing:
     def with_data_key(self, random: Callable[[int], bytes]) -> "KeyRing":
         """With a new data key, which encrypts from now on; the others still decrypt."""
         return replace(self, data={**self.data, max(self.data, default=0) + 1: random(DATA_KEY_LEN)})
+
+    def rows(self) -> list[MasterRow]:
+        """The card master keys as they are shown, sorted."""
+        return sorted(
+            MasterRow(*name, algorithm=key.algorithm.label, check_value=key.check_value)
+            for name, key in self.masters.items()
+        )
 
     def card_key(self, keys: CardKeys, purpose: Purpose) -> bytes:
         """One card's own key.

@@ -28,7 +28,7 @@ from tongka.crypto.pboc import MAC_LEN, SUITES, Algorithm, invert, pad
 from tongka.errors import Misconfigured, Unsupported
 from tongka.keys import CardKeys, Purpose
 from tongka.keys.keyfile import read_keyfile
-from tongka.keys.keyring import KeyRing
+from tongka.keys.keyring import KeyRing, MasterRow
 from tongka.keys.software import RingHsm, require_mac
 from tongka.keys.token import COMPANION_LABEL, Handle, Session, Token
 from tongka.keys.uri import TokenUri
@@ -129,6 +129,9 @@ class Pkcs11Hsm(RingHsm):
 
     async def close(self) -> None:
         self._token.close()
+
+    def _masters(self) -> list[MasterRow]:
+        return self._token.rows()
 
     async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
         """They come out of the token, parity bits set; the channel that takes them on has its keys in this process."""

@@ -3,6 +3,7 @@
 import hmac
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -19,7 +20,8 @@ from tongka.crypto import sm2
 from tongka.crypto.pboc import SUITES, Suite
 from tongka.errors import BadSignature, KeyNotFound, MacWrong
 from tongka.keys import CardKeys, ElementKeys, Purpose, RideKey, RsaHash, element_context, elements
-from tongka.keys.keyring import KeyRing
+from tongka.keys.inventory import fingerprints
+from tongka.keys.keyring import KeyRing, MasterRow
 from tongka.keys.rides import RideSecrets
 
 NONCE_LEN = 12
@@ -78,6 +80,13 @@ class RingHsm(ABC):
         except InvalidTag as error:
             raise BadSignature("sealed data was changed, or belongs to another context") from error
 
+    async def fingerprints(self) -> Mapping[str, str]:
+        return fingerprints(self._masters(), self._ring)
+
+    @abstractmethod
+    def _masters(self) -> list[MasterRow]:
+        """The card master keys, by check values."""
+
     @abstractmethod
     async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
         """A card's own four keys, for its personalisation."""
@@ -128,6 +137,9 @@ class SoftwareHsm(RingHsm):
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    def _masters(self) -> list[MasterRow]:
+        return self._ring.rows()
 
     async def _own_keys(self, card: CardKeys) -> dict[Purpose, bytes]:
         return {purpose: self._ring.card_key(card, purpose) for purpose in Purpose}

@@ -5,32 +5,15 @@ Keys are only added. A version that is there is never replaced, for cards in the
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tongka.errors import Refused, Unsupported
 from tongka.keys import Purpose
 from tongka.keys.keyfile import read_keyfile, write_keyfile
-from tongka.keys.keyring import KeyRing, MasterKey, MasterName, require_strong
+from tongka.keys.keyring import KeyRing, MasterKey, MasterName, MasterRow, require_strong
 from tongka.keys.uri import PKCS11, keyfile_of, parse_token_uri
 from tongka.settings import Keys
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class MasterRow:
-    """A card master key as it is shown to people.
-
-    Attributes:
-        check_value: 3 bytes; empty where a token does not tell.
-
-    """
-
-    profile: str
-    purpose: Purpose
-    version: int
-    algorithm: str
-    check_value: bytes
 
 
 class KeyStore(Protocol):
@@ -123,10 +106,7 @@ class KeyFileStore:
         self.ring, self.sandbox = read_keyfile(path, passphrase)
 
     def masters(self) -> list[MasterRow]:
-        return sorted(
-            MasterRow(*name, algorithm=key.algorithm.label, check_value=key.check_value)
-            for name, key in self.ring.masters.items()
-        )
+        return self.ring.rows()
 
     def add_masters(self, keys: Mapping[MasterName, MasterKey]) -> None:
         require_new(self.masters(), keys)

@@ -18,7 +18,7 @@ import structlog
 from tongka.crypto.pboc import KEY_LEN, Algorithm
 from tongka.errors import HsmUnavailable, KeyNotFound, Misconfigured, Unsupported
 from tongka.keys import Purpose
-from tongka.keys.keyring import MasterName
+from tongka.keys.keyring import MasterName, MasterRow
 from tongka.keys.uri import TokenUri
 
 try:
@@ -165,6 +165,13 @@ class Token:
     def keys(self) -> Mapping[MasterName, TokenKey]:
         """The card master keys as they were when it was last looked."""
         return self._keys
+
+    def rows(self) -> list[MasterRow]:
+        """The same as they are shown, sorted."""
+        return sorted(
+            MasterRow(*key.name, algorithm=key.algorithm.label, check_value=key.check_value)
+            for key in self._keys.values()
+        )
 
     def look(self) -> None:
         """See the keys that were put in."""

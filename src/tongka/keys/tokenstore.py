@@ -9,9 +9,9 @@ import PyKCS11
 
 from tongka.errors import Refused
 from tongka.keys import Purpose
-from tongka.keys.keyring import KeyRing, MasterKey, MasterName
+from tongka.keys.keyring import KeyRing, MasterKey, MasterName, MasterRow
 from tongka.keys.pkcs11 import companion_passphrase
-from tongka.keys.stores import KeyFileStore, MasterRow, create_keyfile, require_new
+from tongka.keys.stores import KeyFileStore, create_keyfile, require_new
 from tongka.keys.token import COMPANION_LABEL, Session, Token, label_of
 from tongka.keys.uri import TokenUri
 
@@ -60,10 +60,7 @@ class TokenStore:
         return self._companion.ring
 
     def masters(self) -> list[MasterRow]:
-        return sorted(
-            MasterRow(*key.name, algorithm=key.algorithm.label, check_value=key.check_value)
-            for key in self._token.keys.values()
-        )
+        return self._token.rows()
 
     def add_masters(self, keys: Mapping[MasterName, MasterKey]) -> None:
         require_new(self.masters(), keys)

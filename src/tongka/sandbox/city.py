@@ -34,6 +34,7 @@ from tongka import settings
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
+from tongka.errors import Misconfigured
 from tongka.keys.keyfile import read_keyfile, write_keyfile
 from tongka.keys.keyring import ENDPOINTS, GATEWAYS, KeyRing
 from tongka.sandbox import certificates, linkage_city, merchant_city, plan, riding_city, wallet_city
@@ -44,6 +45,7 @@ from tongka.settings_payments import Payments
 from tongka.shell import open_system
 from tongka.store import cards, parties
 from tongka.store.db import open_database
+from tongka.store.installation import require_mode
 from tongka.store.migrate import upgrade
 from tongka.system import System
 
@@ -142,6 +144,7 @@ async def _rows(wanted: Settings, partner_key: sm2.PrivateKey, images: tuple[Car
     """The database's part: schema, parties, cards with what they hold."""
     database = await open_database(wanted.database)
     try:
+        await require_mode(database, wanted.mode)
         await upgrade(database)
         if not await parties.every(database):
             await parties.save(database, *plan.parties(partner_key.public_key.compressed.hex().upper()))
@@ -154,6 +157,7 @@ async def _rows(wanted: Settings, partner_key: sm2.PrivateKey, images: tuple[Car
 def city_settings(folder: Path, host: str, port: int) -> Settings:
     return Settings(
         mode="sandbox",
+        self_contained=True,
         database=settings.Database(data_dir=str(folder / "postgres")),
         web=settings.Web(host=host, port=port),
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
@@ -178,7 +182,9 @@ def _ring(path: Path, passphrase: bytes) -> KeyRing:
     if not path.exists():
         ring = KeyRing.generate(PROFILES.values(), secrets.token_bytes, endpoints=ENDPOINTS)
         write_keyfile(path, ring, passphrase, sandbox=True)
-    ring = read_keyfile(path, passphrase)[0]
+    ring, sandbox = read_keyfile(path, passphrase)
+    if not sandbox:
+        raise Misconfigured(f"--dir: {path} holds keys that are worth something; choose another folder")
     whole = ring.completed(secrets.token_bytes, ENDPOINTS, GATEWAYS)
     if whole is not ring:  # new, or made by a version that knew fewer interfaces
         write_keyfile(path, whole, passphrase, sandbox=True)
@@ -189,6 +195,7 @@ def _toml(wanted: Settings) -> str:
     """The settings that other commands need to work on this city; a basic TOML string is written as JSON's are."""
     return f"""\
 mode = "sandbox"
+self_contained = true
 
 [database]
 data_dir = {_quoted(wanted.database.data_dir)}

@@ -258,6 +258,11 @@ async def open_database(wanted: settings.Database, actor: str = PLATFORM) -> Dat
         raise
 
 
+def is_made(wanted: settings.Database) -> bool:
+    """Whether there is a database to open: a server is named, or the embedded one has a cluster."""
+    return bool(wanted.url) or EmbeddedPostgres(Path(wanted.data_dir)).pgdata.exists()
+
+
 async def _start(server: EmbeddedPostgres) -> None:
     """Start it; who is cancelled meanwhile waits for it, since a thread goes on, and would start what was closed."""
     starting = asyncio.create_task(asyncio.to_thread(server.start))
