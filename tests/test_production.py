@@ -44,6 +44,7 @@ UNSAFE = [
     ("keys.companion_file", {"keys": {"uri": "pkcs11:token=t?module-path=/m.so", "companion_file": "companion.json"}}),
     ("database.url", {"database": {"url": ""}}),
     ("database.url", {"database": {"url": "", "data_dir": "var"}}),
+    ("keys.uri, keys.companion_file", {"keys": {"uri": "software:/etc/passwd"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@db.example/tongka"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@db.example/tongka?sslmode=prefer"}}),
     ("database.url", {"database": {"url": "postgresql://tongka@/tongka?host=/run,db.example"}}),
@@ -99,7 +100,7 @@ def test_sandbox_keys_are_refused(safe):
 
 
 def test_keys_that_are_worth_something_are_refused_where_the_mode_was_forgotten(safe):
-    with pytest.raises(Misconfigured, match="mode: is sandbox, and the keys are not: set mode to production"):
+    with pytest.raises(Misconfigured, match="mode: is sandbox, and the keys are not; set it to production"):
         refuse_unsafe(settings(safe | {"mode": "sandbox"}), {}, sandbox_keys=False)
 
 

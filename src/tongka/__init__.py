@@ -1,1 +1,5 @@
 """Tongka: an open transit-card platform."""
+
+from importlib.metadata import version
+
+VERSION = version("tongka")

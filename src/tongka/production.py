@@ -25,12 +25,17 @@ def _tls_to_database(settings: Settings) -> bool:
     return here or query.get("sslmode", [""])[0] in SAFE_SSL_MODES
 
 
-def _owner_only(settings: Settings) -> bool:
-    path = Path(settings.keys.passphrase_file)
+def _owner_only(file: str) -> bool:
     try:
-        return not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        return not Path(file).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError:
         return False
+
+
+def _key_files(settings: Settings) -> list[str]:
+    """Those of the key store that are there; a start finds out by itself that one is not."""
+    named = (settings.keys.uri.removeprefix("software:"), settings.keys.companion_file)
+    return [file for file in named if file and Path(file).is_file()]
 
 
 def _absolute(file: str) -> bool:
@@ -73,8 +78,14 @@ PRODUCTION = (
         "keys.passphrase_file: key files and modules in production are opened with a passphrase or PIN; name its file",
     ),
     Check(
-        lambda s: not s.keys.passphrase_file or not _absolute(s.keys.passphrase_file) or _owner_only(s),
+        lambda s: (
+            not s.keys.passphrase_file or not _absolute(s.keys.passphrase_file) or _owner_only(s.keys.passphrase_file)
+        ),
         "keys.passphrase_file: the file must exist and be readable by its owner only; chmod 600",
+    ),
+    Check(
+        lambda s: all(map(_owner_only, _key_files(s))),
+        "keys.uri, keys.companion_file: a key file must be readable by its owner only; chmod 600",
     ),
     Check(
         _tls_to_database,
@@ -145,6 +156,15 @@ def live_complaints(settings: Settings, durability: Mapping[str, str]) -> list[s
     ]
 
 
+def key_complaints(settings: Settings, *, sandbox_keys: bool) -> list[str]:
+    """Whether the keys are of the mode's worth, as the key store says."""
+    if settings.mode == "production" and sandbox_keys:
+        return ["keys.uri: these are sandbox keys, which everybody knows; make new ones with `tongka key`"]
+    if settings.mode == "sandbox" and not sandbox_keys:
+        return ["mode: is sandbox, and the keys are not; set it to production, or `tongka key generate --sandbox`"]
+    return []
+
+
 def refuse_unsafe(settings: Settings, durability: Mapping[str, str], *, sandbox_keys: bool) -> None:
     """Called once at start, when the database and the key store are open.
 
@@ -154,12 +174,6 @@ def refuse_unsafe(settings: Settings, durability: Mapping[str, str], *, sandbox_
 
     """
     found = complaints(settings) + live_complaints(settings, durability)
-    if settings.mode == "production" and sandbox_keys:
-        found.append("keys.uri: these are sandbox keys, which everybody knows; make new ones with `tongka key`")
-    if settings.mode == "sandbox" and not sandbox_keys:
-        found.append(
-            "mode: is sandbox, and the keys are not: set mode to production, or make keys for trials with"
-            " `tongka key generate --sandbox`"
-        )
+    found += key_complaints(settings, sandbox_keys=sandbox_keys)
     if found:
         raise Misconfigured("\n".join(found))

@@ -1,6 +1,7 @@
 """A web application on a socket, from ready to finished; signals that end a process cleanly."""
 
 import asyncio
+import multiprocessing
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -48,11 +49,11 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, *, tls: bool = False) -> str:
     """Where a client on this machine reaches it."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here, only shown
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @asynccontextmanager
@@ -69,7 +70,7 @@ async def serving(app: ASGIApp, listening: socket.socket, web: Web) -> AsyncIter
         http="httptools",
         ws="none",
         access_log=False,
-        log_level="warning",
+        log_config=None,  # tongka.logs has configured them
         server_header=False,
         proxy_headers=bool(web.trusted_proxies),
         forwarded_allow_ips=list(web.trusted_proxies),
@@ -91,7 +92,7 @@ async def serving(app: ASGIApp, listening: socket.socket, web: Web) -> AsyncIter
 
 
 def run_until_ended(work: Coroutine[Any, Any, None]) -> None:
-    """Run a process's work; SIGTERM and SIGINT cancel it, so that everything open is closed in order."""
+    """Run a process's work; SIGTERM, SIGINT and the end of its parent cancel it, so that all is closed in order."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(asyncio.CancelledError):
         runner.run(_cancelled_by_signals(work))
 
@@ -106,6 +107,13 @@ async def _cancelled_by_signals(work: Coroutine[Any, Any, None]) -> None:
 
     for number in ENDING:
         loop.add_signal_handler(number, end)
+    if parent := multiprocessing.parent_process():  # of `tongka.processes`; an orphan would hold the port for ever
+
+        def orphaned() -> None:
+            loop.remove_reader(parent.sentinel)
+            end()
+
+        loop.add_reader(parent.sentinel, orphaned)
     await task
 
 

@@ -38,9 +38,15 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def open_system(
-    settings: Settings, clock: Callable[[], datetime] = now, actor: str = PLATFORM
+    settings: Settings, clock: Callable[[], datetime] = now, actor: str = PLATFORM, role: str = "cli"
 ) -> AsyncIterator[System]:
-    """Everything that a process needs, closed at the end; `actor` is who administers, where it is a command's.
+    """Everything that a process needs, closed at the end.
+
+    Args:
+        settings: of the installation.
+        clock: the present.
+        actor: who administers, where it is a command's.
+        role: what this process is, as the database is told.
 
     Raises:
         Misconfigured: the keys cannot be opened, the schema is not this version's, the audit trail cannot go on here,
@@ -51,7 +57,7 @@ async def open_system(
     refuse_astray(settings)
     hsm, sandbox_keys = open_hsm(settings.keys)
     try:
-        database = await open_database(settings.database, actor)
+        database = await open_database(settings.database, actor, role)
         try:
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)

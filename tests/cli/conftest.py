@@ -10,10 +10,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import installations
 from tongka.card.profiles import PROFILES
 from tongka.cli import main
 from tongka.crypto.scrypt import SALT_BYTES, hashed
 from tongka.days import ZONE
+from tongka.keys import keyfile
 from tongka.keys.keyfile import KeyRing, write_keyfile
 from tongka.keys.keyring import ENDPOINTS, GATEWAYS
 from tongka.store import operators
@@ -79,3 +81,15 @@ async def office(postgres, database, production_keys, people) -> Callable[..., R
         await operators.save(database, operator, Stamp(at, at.date(), "set up"))
     url = postgres.url_of(await database.read_value("SELECT current_database()"))
     return Office(url, production_keys)
+
+
+@pytest.fixture
+async def installed(tmp_path, database, postgres, monkeypatch):
+    """Makes an installation for commands in processes of their own; `workers` web processes, sections of settings."""
+    monkeypatch.setattr(keyfile, "COST", (1, 1, 64))
+    url = postgres.url_of(await database.read_value("SELECT current_database()"))
+
+    def made(workers=1, **sections):
+        return installations.make(tmp_path, url, workers, **sections)
+
+    return made

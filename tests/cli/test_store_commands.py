@@ -126,8 +126,9 @@ def test_settings_are_shown_with_their_sources_and_without_secrets(run, url):
     assert shown["database.url"] == {"value": "***", "source": "DATABASE_URL"}
 
 
-def test_good_settings_are_good_on_the_live_database_too(run):
-    assert run(config, "check", "--live").exit_code == 0
+def test_with_live_the_database_is_looked_at_and_the_key_store_too(run):
+    (told,) = json.loads(run(config, "check", "--live", "--json", TONGKA_KEYS_URI="software:/no/such").stdout)["unsafe"]
+    assert told.startswith("keys.uri: /no/such is not a readable key file")
 
 
 def test_mistakes_are_told_with_exit_2(run):

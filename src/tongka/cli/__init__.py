@@ -1,12 +1,16 @@
 """The command line. Each room of the platform has its own file; they are loaded when they are called."""
 
+import os
+import platform
 import signal
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
+
+from tongka import VERSION
 
 GROUPS: dict[str, str] = {
     "sandbox": "a whole city on one machine: every interface, worker and simulator",
@@ -43,8 +47,11 @@ UNTIL_ENDED = frozenset({"sandbox", "serve", "worker"})
 
 
 def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
-    """There is nothing to close yet. `tongka.serving.run_until_ended` takes the signal over."""
-    raise SystemExit(0)
+    """There is nothing to close yet. `tongka.serving.run_until_ended` takes the signal over.
+
+    No exception: the module that is being imported might make another of it.
+    """
+    os._exit(0)
 
 
 def module_of(name: str) -> str:
@@ -77,6 +84,20 @@ main = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from tongka.store.migrate import migrations  # noqa: PLC0415 - `tongka --help` has no use for the store
+
+        typer.echo(f"tongka {VERSION}, schema {migrations()[-1]}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
 @main.callback()
-def _tongka() -> None:
+def _tongka(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print version and schema, and end."),
+    ] = False,
+) -> None:
     pass

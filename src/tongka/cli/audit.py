@@ -103,9 +103,9 @@ def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: J
 
     async def work() -> list[Break]:
         kept = _parse_anchor(anchor) if anchor else None
-        with _progress() as progress:
-            task = progress.add_task("seals", total=None)
-            async with any_database_of(config) as database:
+        async with any_database_of(config) as database:
+            with _progress() as progress:
+                task = progress.add_task("seals", total=None)
                 return await audit.verify(
                     database, kept, lambda one: progress.update(task, description=f"seal {one.number}")
                 )

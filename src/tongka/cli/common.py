@@ -4,17 +4,19 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from tongka import logs, processes
 from tongka.days import business_date
 from tongka.errors import TongkaError
 from tongka.money import format_yuan
@@ -44,6 +46,7 @@ PIPED_COLUMNS = 200
 
 console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 complaints = Console(stderr=True)
+log = structlog.get_logger()
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -127,10 +130,23 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(ERROR) from error
 
 
+@contextmanager
+def refusing_to_start() -> Iterator[None]:
+    """What keeps a process that serves from starting is its last line, and its exit code says whether to try again."""
+    try:
+        yield
+    except TongkaError as error:
+        if logs.in_json():
+            log.error("cannot go on", error=error.code, text=str(error))  # noqa: TRY400 - a sentence, no traceback
+        else:
+            complain(error)
+        raise SystemExit(processes.exit_code_of(error)) from error
+
+
 def complain(error: TongkaError, of: str = "") -> None:
     """Say on standard error what the platform says no with; `of`: to what, where that is not plain."""
     complaints.print(f"[bold red]{error.code}[/]", end=" ")
-    complaints.print(f"{of}{error}", markup=False, highlight=False)
+    complaints.print(f"{of}{error}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

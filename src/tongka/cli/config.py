@@ -5,12 +5,10 @@ import os
 import typer
 from rich.table import Table
 
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run
-from tongka.payments.key_files import complaints_of
-from tongka.production import complaints, live_complaints
+from tongka.cli.common import ConfigOption, JsonOption, console, print_json, run
+from tongka.cli.inspection import inspect
+from tongka.production import complaints
 from tongka.settings import Loaded, load
-from tongka.shell import now
-from tongka.store.db import durability
 
 app = typer.Typer(no_args_is_help=True, help="The settings: one TOML file and environment variables.")
 
@@ -19,7 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="The settings: one TOML file and en
 def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Print every setting with its value and where it was read; secrets are masked."""
     loaded = run(_loaded(config))
-    _print(loaded, as_json=as_json)
+    if as_json:
+        print_json({key.name: {"value": value, "source": source} for key, value, source in loaded.shown()})
+    else:
+        _print(loaded, only_set=False)
 
 
 @app.command()
@@ -27,42 +28,49 @@ def check(
     config: ConfigOption = None,
     *,
     as_json: JsonOption = False,
-    live: bool = typer.Option(False, "--live", help="Also look at the live database, and at the keys of institutions."),
+    live: bool = typer.Option(
+        False, "--live", help="Also open what a start opens: keys, certificate, database and schema, key files."
+    ),
 ) -> None:
-    """Check the settings, in production mode also for what is unsafe; exit code 2 with the mistakes, 1 if unsafe."""
+    """Check the settings, in production mode also for what is unsafe; exit code 2 with the mistakes, 1 if unfit.
+
+    The verdict comes first, then each setting that is not at its default.
+    """
 
     async def work() -> tuple[Loaded, list[str]]:
         loaded = await _loaded(config)
         found = complaints(loaded.settings)
         if live:
-            async with database_of(config) as database:
-                found += live_complaints(loaded.settings, await durability(database))
-            if loaded.settings.mode == "production":
-                found += complaints_of(loaded.settings, now())
+            found += [one for one in await inspect(loaded.settings) if one not in found]
         return loaded, found
 
     loaded, found = run(work())
-    if not as_json:
-        _print(loaded, as_json=False)
-        for complaint in found:
-            console.print(f"unsafe: {complaint}", markup=False)
-        console.print("the settings are good" if not found else f"{len(found)} settings are not fit for production")
-    else:
+    if as_json:
         print_json({"mode": loaded.settings.mode, "unsafe": found})
+    else:
+        console.print(_verdict(found, loaded.settings.mode, live=live), highlight=False)
+        for complaint in found:
+            console.print(f"unfit: {complaint}", markup=False, highlight=False, soft_wrap=True)
+        _print(loaded, only_set=True)
     raise typer.Exit(int(bool(found)))
+
+
+def _verdict(found: list[str], mode: str, *, live: bool) -> str:
+    if found:
+        return f"[bold red]{len(found)} mistake{'s' if len(found) > 1 else ''}[/] in this {mode} installation"
+    return "the settings are good" + ("" if live else "; what they name was not opened, which --live does")
 
 
 async def _loaded(config: ConfigOption) -> Loaded:
     return load(config, os.environ)
 
 
-def _print(loaded: Loaded, *, as_json: bool) -> None:
-    if as_json:
-        print_json({key.name: {"value": value, "source": source} for key, value, source in loaded.shown()})
-        return
+def _print(loaded: Loaded, *, only_set: bool) -> None:
     table = Table("setting", "value", "from")
     for key, value, source in loaded.shown():
-        table.add_row(key.name, value, source)
-    console.print(table)
+        if not only_set or source != "default":
+            table.add_row(key.name, value, source)
+    if table.row_count:
+        console.print(table)
     for variable in loaded.unread:
         console.print(f"not read: {variable}, for the file is self-contained", markup=False)

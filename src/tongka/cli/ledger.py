@@ -31,10 +31,10 @@ def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Prove the books from scratch; exit code 1 with the offending rows if anything is wrong."""
 
     async def work() -> list[Finding]:
-        with Progress(console=complaints, transient=True) as progress:
-            task = progress.add_task("checks", total=len(CHECKS))
-            async with any_database_of(config) as database:
-                await require_current(database)
+        async with any_database_of(config) as database:
+            await require_current(database)
+            with Progress(console=complaints, transient=True) as progress:
+                task = progress.add_task("checks", total=len(CHECKS))
                 return await ledger_checks.check(
                     database, CHECKS, lambda one: progress.update(task, description=one.name, advance=1)
                 )

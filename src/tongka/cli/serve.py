@@ -1,21 +1,23 @@
 """`tongka serve`: the web server of an installation."""
 
+import os
 import socket
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
-from tongka import processes
-from tongka.cli.common import ERROR, ConfigOption, complain, console, settings_of
-from tongka.errors import TongkaError
+from tongka import VERSION, logs, processes, tls
+from tongka.cli.common import ConfigOption, refusing_to_start, settings_of
 from tongka.serving import bind, forever, run_until_ended, serving, url_of
 from tongka.settings import Settings
-from tongka.shell import open_system
+from tongka.shell import now, open_system
 from tongka.web import build_app
 
 app = typer.Typer(invoke_without_command=True)
+log = structlog.get_logger()
 
 
 @app.callback()
@@ -25,24 +27,51 @@ def serve(
     port: Annotated[int, typer.Option(min=-1, max=65535, help="Port, instead of web.port; 0: a free one.")] = -1,
 ) -> None:
     """Serve every partner interface and the console; ends cleanly on SIGTERM. Jobs need `tongka worker` beside it."""
-    try:
+    with refusing_to_start():
         settings = settings_of(config)
-        listening = bind(host or settings.web.host, settings.web.port if port < 0 else port)
+        logs.configure(settings.log)
+        wanted = host or settings.web.host, settings.web.port if port < 0 else port
         if settings.web.workers == 1:
-            serve_on(config, listening)
+            processes.call_it("tongka web")
+            run_until_ended(_serve(settings, bind(*wanted)))
         else:
-            processes.keep(partial(serve_on, config), listening, settings.web.workers)
-    except TongkaError as error:
-        complain(error)
-        raise typer.Exit(ERROR) from error
+            raise typer.Exit(_serve_by_several(config, settings, *wanted))
 
 
-def serve_on(config: Path | None, listening: socket.socket) -> None:
-    """One web process on a socket that is listening."""
-    run_until_ended(_serve(settings_of(config), listening))
+def _serve_by_several(config: Path | None, settings: Settings, host: str, port: int) -> int:
+    """The parent: it opens everything once, so that mistakes are told once and before a port is held."""
+    processes.call_it("tongka serve")
+    ending = processes.Ending()
+    ending.run(_try(settings))
+    listening = bind(host, port)
+    _tell(settings, listening, processes=settings.web.workers)
+    return processes.keep(partial(serve_on, config), listening, settings.web.workers, ending)
+
+
+async def _try(settings: Settings) -> None:
+    tls.read_pair(settings.web)
+    async with open_system(settings, role="serve"):
+        pass
+
+
+def serve_on(config: Path | None, listening: socket.socket, place: int) -> None:
+    """One of several web processes on a socket that is listening."""
+    processes.call_it(f"tongka web {place}")
+    with refusing_to_start():
+        run_until_ended(_serve(settings_of(config), listening))
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
-    async with open_system(settings) as system, serving(build_app(system), listening, settings.web):
-        console.print(f"serving on {url_of(listening)}: {system.installation}", highlight=False, soft_wrap=True)
+    if fault := tls.complaint(tls.read_pair(settings.web), now()):
+        log.error("the certificate needs renewing", text=fault)
+    async with (
+        open_system(settings, role="web") as system,
+        serving(build_app(system), listening, settings.web),
+    ):
+        _tell(settings, listening, installation=str(system.installation))
         await forever()
+
+
+def _tell(settings: Settings, listening: socket.socket, **more: object) -> None:
+    url = url_of(listening, tls=bool(settings.web.tls_certificate))
+    log.info("serving", url=url, version=VERSION, mode=settings.mode, process=os.getpid(), **more)

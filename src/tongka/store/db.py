@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from tongka import settings
+from tongka import VERSION, settings
 from tongka.errors import Busy, Failed, Malformed, Misconfigured, TongkaError, Unknown
 from tongka.ledger import refusal
 from tongka.store.company import Arguments, Company
@@ -29,6 +29,8 @@ ATTEMPTS = 3
 PAUSE_S = 0.05
 """Before the second attempt, twice that before the third: whoever won a deadlock must come to his locks first."""
 CONNECT_TIMEOUT_S = 10
+APPLICATION = "tongka"
+"""How the `application_name` of our sessions begins; role and version follow."""
 GRACE_S = 10
 """How long the client waits beyond the server's own statement timeout, for networks that swallow connections."""
 
@@ -237,10 +239,13 @@ def _broke(error: BaseException, connection: Leased) -> bool:
     return isinstance(error, BROKEN) or (isinstance(error, BROKEN_IF_CLOSED) and is_closed(connection))
 
 
-async def open_database(wanted: settings.Database, actor: str = PLATFORM) -> Database:
+async def open_database(wanted: settings.Database, actor: str = PLATFORM, role: str = "cli") -> Database:
     """Connect to `database.url`, or start the embedded server of `database.data_dir` and connect to that.
 
-    `actor` is who the audit trail names for changes of what administration keeps.
+    Args:
+        wanted: where, and the limits.
+        actor: who the audit trail names for changes of what administration keeps.
+        role: what this process is; sessions show it as their `application_name`, with the version.
 
     Raises:
         Misconfigured: the server is too old, refuses us, or cannot be started; names the setting.
@@ -248,11 +253,11 @@ async def open_database(wanted: settings.Database, actor: str = PLATFORM) -> Dat
 
     """
     if wanted.url:
-        return await open_url(wanted.url, wanted, actor=actor)
+        return await open_url(wanted.url, wanted, actor=actor, role=role)
     server = EmbeddedPostgres(Path(wanted.data_dir), Path(wanted.binaries) if wanted.binaries else None)
     try:
         await _start(server)
-        return await open_url(server.url, wanted, server, actor)
+        return await open_url(server.url, wanted, server, actor, role)
     except BaseException:
         await asyncio.to_thread(server.close)
         raise
@@ -275,7 +280,11 @@ async def _start(server: EmbeddedPostgres) -> None:
 
 
 async def open_url(
-    url: str, wanted: settings.Database, server: EmbeddedPostgres | None = None, actor: str = PLATFORM
+    url: str,
+    wanted: settings.Database,
+    server: EmbeddedPostgres | None = None,
+    actor: str = PLATFORM,
+    role: str = "cli",
 ) -> Database:
     """Connect to a server that runs; the limits come from the settings."""
     try:
@@ -286,7 +295,7 @@ async def open_url(
             connect=_connector(server),
             connection_class=_Session,
             timeout=CONNECT_TIMEOUT_S,
-            server_settings=_session_settings(wanted, actor),
+            server_settings=_session_settings(wanted, actor, role),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise Misconfigured(f"database.url: {error}") from error
@@ -303,10 +312,10 @@ async def open_url(
     return database
 
 
-def _session_settings(wanted: settings.Database, actor: str) -> dict[str, str]:
+def _session_settings(wanted: settings.Database, actor: str, role: str) -> dict[str, str]:
     return {
         "tongka.actor": actor,
-        "application_name": "tongka",
+        "application_name": f"{APPLICATION} {role} {VERSION}",
         "TimeZone": "Asia/Shanghai",
         "statement_timeout": f"{wanted.statement_timeout_s}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from tongka.errors import Busy, Failed
+from tongka.store.reach import Reach
 
 KEPT_S = 0.05
 """How long a connection is kept while nobody asks for one."""
@@ -44,6 +45,7 @@ class Leases:
 
     def __init__(self, pool: Pool, timeout_s: float) -> None:
         self.pool = pool
+        self.reach = Reach()
         self._timeout_s = timeout_s
         self._kept: list[Leased] = []
         self._waiting = 0
@@ -68,13 +70,17 @@ class Leases:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self.pool.acquire()
+                connection = await self.pool.acquire()
         except TimeoutError as error:
             raise Busy("no database connection became free; raise database.pool_max or try again") from error
         except CANNOT_CONNECT as error:
+            self.reach.lost(error)
             raise Failed(f"the database cannot be reached: {error}") from error
         finally:
             self._waiting -= 1
+        if self.reach.away:
+            self.reach.found()
+        return connection
 
     async def give_back(self, connection: Leased, *, well: bool) -> None:
         """Return a connection; `well`: its last statement, or transaction, ended as it should."""
