@@ -12,7 +12,6 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,7 +58,7 @@ SELECT '{PREFIX}' || lpad(g::text, 11, '0'), 'bench' || g, 'topup', '6', '900000
 
 
 def move_of(number: int) -> Move:
-    order = replace(TEMPLATE, card_no=f"{PREFIX}{number:011}", order_no=f"bench{number}")
+    order = TEMPLATE.changed(card_no=f"{PREFIX}{number:011}", order_no=f"bench{number}")
     return Move(
         order=order,
         event=Event.KEYS_ANSWERED,

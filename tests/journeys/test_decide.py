@@ -1,9 +1,9 @@
 """State 9: two people decide over the physical card; one alone cannot, whatever they try."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tongka.card.commands import CommandKind
 from tongka.days import ZONE
@@ -150,7 +150,7 @@ async def test_nor_past_the_journey(world, in_nine):
             await orders.move(world.database, step)
         await say(world, in_nine, LI, True)
     with pytest.raises(MovedMeanwhile):
-        await orders.move(world.database, replace(step, actor=WANG, event=Event.DECIDED_NOT_CREDITED))
+        await orders.move(world.database, structs.replace(step, actor=WANG, event=Event.DECIDED_NOT_CREDITED))
     with pytest.raises(Exception, match="two_people_decide"):
         await world.database.execute("UPDATE decision SET confirmed_by = upper(proposed_by), confirmed_at = now()")
     assert await state_of(world, in_nine) is State.UNDECIDED

@@ -102,7 +102,7 @@ class Call:
         if isinstance(outcome, Outcome):
             outcome = replace(outcome, order=step.moved, settlement_date=step.moved.settlement_date)
         body = await self.seal(outcome)
-        await store.move(self.system.database, replace(step, reply=self._reply(body) if self.request else None))
+        await store.move(self.system.database, step.answered(self._reply(body) if self.request else None))
         return body
 
     async def move_on(self, order: Order, event: Event, **parts: Any) -> Order:

@@ -1,7 +1,7 @@
 """Returning a card (退卡): a good one is emptied by a debit, a bad one is paid by the books after a waiting period."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tongka.card import commands
@@ -121,7 +121,7 @@ def _is_of(order: Order, init: PurchaseInit) -> bool:
 
 def _new(call: Call, ask: Return, amount_fen: int) -> Order:
     order = new_order(call, Kind.RETURN, ask.card_no, amount_fen, ask.payment_method, customer=ask.customer)
-    return replace(order, reference=order.order_no, return_type=ask.return_type)
+    return order.changed(reference=order.order_no, return_type=ask.return_type)
 
 
 async def _claimed(call: Call, ask: Return) -> Order | None:

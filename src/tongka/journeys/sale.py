@@ -79,7 +79,7 @@ async def _order(call: Call, card: KnownCard, ask: Sale) -> Order:
         payment_order=ask.payment_order,
         customer=ask.customer,
     )
-    order = replace(order, reference=order.order_no)
+    order = order.changed(reference=order.order_no)
     await orders.create(call.system.database, order, call.actor)
     return order
 

@@ -5,7 +5,7 @@ paid as MAC1 comes (`open_trade`, `load_trade`); or one message says all (`load_
 in the same move that pins the order to the card's counter, and a rewrite draws nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tongka.card.purse import LoadInit, Moment, TransactionType
 from tongka.errors import LedgerRefused, Refused, RepeatedWithOtherContents
@@ -104,7 +104,7 @@ async def _opened(call: Call, card: KnownCard, load: Load, other: Order | None) 
         raise NeedsCardManagement(f"order {other.order_no} of this card may be under way; end it first")
     order = _unpaid(call, load.card_no)
     await _require_payable(call, card, load)
-    topup.require_fits(card, replace(order, **load.funding.columns()), load.init)
+    topup.require_fits(card, order.changed(**load.funding.columns()), load.init)
     await looks.require_trusted(call, card)
     await topup.verify_mac1(call, card, load.init)
     await orders.create(call.system.database, order, call.actor)

@@ -5,7 +5,7 @@ and committed (6), the keys make MAC2, and MAC2 is committed with the answer's b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tongka.card import commands
@@ -236,7 +236,7 @@ async def authorise_init(
     if order.paid:
         funding = None
     elif funding:
-        order = replace(order, **funding.columns())
+        order = order.changed(**funding.columns())
     require_fits(card, order, init)
     if order.state in RELEASED and _is_answered(order, init, when):
         return await call.answer(_released(call, order), "authorise again")

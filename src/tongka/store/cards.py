@@ -1,8 +1,9 @@
 """The cards on our books: which there are, how their keys are found, whether they may be topped up."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime
+
+from msgspec import Struct, structs
 
 from tongka.errors import Refused
 from tongka.ledger import Account
@@ -11,8 +12,7 @@ from tongka.store.leases import Leased
 from tongka.store.stamp import Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class CardRow:
+class CardRow(Struct, frozen=True):
     """One row of the table.
 
     Attributes:
@@ -41,7 +41,7 @@ class CardNotRegistered(Refused):
     code = "card_not_registered"
 
 
-COLUMNS = tuple(field.name for field in fields(CardRow))
+COLUMNS = CardRow.__struct_fields__
 _NAMES = ", ".join(COLUMNS)
 _FIND = f"SELECT {_NAMES} FROM card WHERE card_no = $1"  # noqa: S608 - our own constants
 _PAGE = f"SELECT {_NAMES} FROM card WHERE card_no > $1 ORDER BY card_no LIMIT $2"  # noqa: S608 - our own constants
@@ -96,7 +96,7 @@ async def take_over(
 
 
 def _columns(rows: Sequence[CardRow]) -> list[list[object]]:
-    return [list(column) for column in zip(*map(astuple, rows), strict=True)]
+    return [list(column) for column in zip(*map(structs.astuple, rows), strict=True)]
 
 
 async def find(database: Database, card_no: str) -> CardRow | None:

@@ -5,11 +5,11 @@ open order for each card, one order for each payment, one reply for each request
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 import asyncpg
+from msgspec import Struct, structs
 
 from tongka.errors import Busy, Refused
 from tongka.ledger import FIRST_GUARDED
@@ -62,8 +62,7 @@ CONFLICTS: Mapping[str, type[Refused] | type[Busy]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """One row; the columns' meaning stands beside them in 0004_orders.sql and 0010_linkage.sql."""
 
     card_no: str
@@ -97,14 +96,17 @@ class Order:
     funded_from: int = 0
     closes_by_counter: bool = False
 
+    def changed(self, **columns: Any) -> "Order":
+        """The same order with other values in these columns."""
+        return structs.replace(self, **columns)
+
     @property
     def source(self) -> int:
         """The account that the order's money comes from, and that a refund or an unload goes to."""
         return self.funded_from or receivable(self.payment_method)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What a request was answered, under the name that a repeat bears."""
 
     request: str
@@ -116,8 +118,7 @@ NO_REPLY = Reply("", b"", b"")
 """For an order whose reply comes with a later move."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """One step of an order.
 
     Attributes:
@@ -138,11 +139,11 @@ class Move:
     at: datetime
     settlement_date: date
     actor: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = {}
     reply: Reply | None = None
     detail: str = ""
     extra_legs: tuple[tuple[Leg, int], ...] = ()
-    card: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = {}
     claim: str = ""
     confirms: bool = False
     owes_fen: int = 0
@@ -151,12 +152,16 @@ class Move:
     def target(self) -> State:
         return next_state(self.order.state, self.event)
 
+    def answered(self, reply: Reply | None) -> "Move":
+        """The same move with the reply that it stores."""
+        return structs.replace(self, reply=reply)
+
     @property
     def moved(self) -> Order:
         """The order as the move leaves it."""
         settled = settles(self.order.kind, self.event, [leg for leg, _ in self.extra_legs])
         day = self.settlement_date if settled else self.order.settlement_date
-        return replace(self.order, state=self.target, settlement_date=day, **self.changes)
+        return self.order.changed(state=self.target, settlement_date=day, **self.changes)
 
 
 def order_of(values: dict[str, Any]) -> Order:

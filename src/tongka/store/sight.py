@@ -1,8 +1,9 @@
 """All that a request needs to see before it moves anything, in one look: one statement instead of four."""
 
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
@@ -10,8 +11,7 @@ from tongka.store.guesses import MAC_FAILURES
 from tongka.store.orders import Order, Reply, order_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What to look for; an empty text looks for nothing.
 
     Attributes:
@@ -30,8 +30,7 @@ class Wanted:
     standing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """What was seen; None where there was nothing.
 
     Attributes:
@@ -47,9 +46,7 @@ class Sight:
     standing: Order | None = None
 
 
-_REPLY = tuple(field.name for field in fields(Reply))
-_CARD = tuple(field.name for field in fields(CardRow))
-_ORDER = tuple(field.name for field in fields(Order))
+_REPLY, _CARD, _ORDER = Reply.__struct_fields__, CardRow.__struct_fields__, Order.__struct_fields__
 _COLUMNS = ", ".join(
     f"{table}.{name}" for table, names in (("r", _REPLY), ("c", _CARD), ("o", _ORDER)) for name in names
 )

@@ -5,7 +5,6 @@ the debit or by the card's own proof that it is empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tongka.card import appendix_c, commands
 from tongka.card import global_platform as gp
@@ -67,7 +66,7 @@ async def look(run: Run, heard: Heard) -> Said:
 async def _return_empty(call: Call, card: KnownCard) -> bytes:
     """A card that has proved to be empty is returned by the books alone: there is no debit to wait for."""
     order = topup.new_order(call, Kind.RETURN, card.card_no, 0, PAID_BACK_BY)
-    order = replace(order, reference=order.order_no, return_type=return_card.GOOD)
+    order = order.changed(reference=order.order_no, return_type=return_card.GOOD)
     await orders.create(call.system.database, order, call.actor)
     parts = payout(card.row.deposit_fen, order) | {"changes": {"closed_by": "mac1"}}
     return await call.move(order, Event.WAITED, call.outcome(order=order), **parts)

@@ -255,7 +255,7 @@ def _sale(call: Call, ask: Ask, number: str) -> Order:
     amount = ask.deposit_fen + ask.fee_fen
     payment = ask.server_order_id + OPENING
     order = topup.new_order(call, Kind.SALE, number, amount, ask.payment_method, payment_order=payment, paid=amount > 0)
-    return replace(order, reference=order.order_no)
+    return order.changed(reference=order.order_no)
 
 
 def _first_load(call: Call, ask: Ask, number: str) -> Order:
