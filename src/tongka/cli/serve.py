@@ -1,5 +1,6 @@
 """`tongka serve`: the web server of an installation."""
 
+import gc
 import os
 import socket
 from functools import partial
@@ -69,6 +70,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         serving(build_app(system), listening, settings.web),
     ):
         _tell(settings, listening, installation=str(system.installation))
+        gc.freeze()  # what a start has made stays; no collection looks through it again
         await forever()
 
 
