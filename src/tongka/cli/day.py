@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, acting
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
@@ -15,18 +17,26 @@ from tongka.cli.common import (
     print_json,
     print_rows,
     run,
+    stamp_in,
     stamp_of,
     system_of,
 )
+from tongka.cli.sheets import content_of, file_name, write_bytes, write_sheet
 from tongka.journeys import day as journey
+from tongka.journeys.reconcile import Compared, compare_list
+from tongka.journeys.reconcile import resolve as resolve_difference
 from tongka.money import format_yuan
-from tongka.store import day_figures, days
+from tongka.reconcile import COLUMNS, ROLES, rows, to_csv
+from tongka.store import day_figures, days, settlement_lists
 from tongka.store.db import Database
+from tongka.store.settlement_lists import Listed
 
 app = typer.Typer(no_args_is_help=True, help="Business days: closed, looked at, settled with partners.")
 
 DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Business day, YYYY-MM-DD.")]
 CARRIED_MAX = 10_000
+OWN = "own"
+"""In names of files: what no partner has to do with."""
 
 
 @app.command()
@@ -81,9 +91,9 @@ def show(day: DayArgument, config: ConfigOption = None, *, as_json: JsonOption =
     if as_json:
         print_json(found)
         return
-    for title, rows in found.items():
-        if isinstance(rows, list) and rows:
-            console.print(_table(title, rows))
+    for title, section in found.items():
+        if isinstance(section, list) and section:
+            console.print(_table(title, section))
 
 
 async def report(database: Database, day: date) -> dict[str, Any]:
@@ -100,10 +110,92 @@ async def report(database: Database, day: date) -> dict[str, Any]:
     }
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
+@app.command()
+def export(
+    day: DayArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    role: Annotated[str | None, typer.Option(help=f"Only these partners: {', '.join(filter(None, ROLES))}.")] = None,
+    party: Annotated[str | None, typer.Option(help="Only this partner.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a closed day's settlement list for each partner: CSV, the same bytes whenever it is made, and Excel."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            await days.require_closed(database, day.date())
+            listed = await settlement_lists.partners(database, day.date())
+            wanted = [one for one in listed if role in {None, one.role} and party in {None, one.party}]
+            return [await _write(database, day.date(), one, out) for one in wanted]
+
+    print_rows(run(work()), as_json=False)
+
+
+async def _write(database: Database, day: date, one: Listed, out: Path) -> dict[str, object]:
+    lines = await settlement_lists.lines(database, day, one.role, one.party)
+    path = out / file_name(str(day), one.role or OWN, one.party)
+    write_bytes(path.with_name(f"{path.name}.csv"), to_csv(lines))
+    write_sheet(path.with_name(f"{path.name}.xlsx"), str(day), COLUMNS, rows(lines))
+    return {"list": f"{path.name}.csv", "lines": len(lines), "amount_fen": one.amount_fen}
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(help="A partner's list: CSV with the columns of ours.")],
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a partner's list of a closed day with ours; differences are kept. Exit code 1 if any is open."""
+
+    async def work() -> Compared:
+        async with database_of(config) as database:
+            return await compare_list(database, content_of(file), await stamp_in(database, config))
+
+    found = run(work())
+    print_rows([asdict(one) for one in found.open], as_json=as_json)
+    if not as_json:
+        console.print(f"{found.lines} lines, {len(found.open)} differences open, {found.resolved} resolved before")
+    raise typer.Exit(int(bool(found.open)))
+
+
+@app.command()
+def differences(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    config: ConfigOption = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones as well.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List differences with partners' lists that are open."""
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(one) for one in await settlement_lists.differences(database, every=every, limit=limit)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command()
+def resolve(
+    number: Annotated[int, typer.Argument(help="Of the difference.")],
+    operator: OperatorOption,
+    note: Annotated[str, typer.Option(help="What came of it.")],
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Say what came of a difference with a partner's list."""
+    acting(
+        (operator, passphrase_file, config),
+        f"resolve difference {number}",
+        lambda database, stamp: resolve_difference(database, number, note, stamp),
+    )
+    console.print(f"difference {number} is resolved", highlight=False)
+
+
+def _table(title: str, section: list[dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left")
-    for name in rows[0]:
+    for name in section[0]:
         table.add_column(name.removesuffix("_fen"), justify="right" if name.endswith("_fen") else "left")
-    for row in rows:
+    for row in section:
         table.add_row(*(format_yuan(v) if n.endswith("_fen") else str(v) for n, v in row.items()))
     return table

@@ -10,7 +10,7 @@ _PARTNERS = ", ".join(str(account.value) for account in PARTNERS_ACCOUNTS)
 _FIGURE = "business_date, role, party, channel, kind, account"
 
 _LINES = f"""
-    SELECT {_FIGURE}, count(*) AS lines, sum(amount_fen)::bigint AS amount_fen FROM settlement_leg
+    SELECT {_FIGURE}, count(DISTINCT line) AS lines, sum(amount_fen)::bigint AS amount_fen FROM settlement_leg
     WHERE business_date <= {LAST_ADDED_UP} GROUP BY {_FIGURE}
 """  # noqa: S608 - our own constants
 _TOLD = f"SELECT {_FIGURE}, lines, amount_fen FROM day_figure"  # noqa: S608 - our own constants

@@ -171,7 +171,7 @@ FROM (
 
 _FIGURES = """
 INSERT INTO day_figure (business_date, role, party, channel, kind, account, lines, amount_fen)
-SELECT business_date, role, party, channel, kind, account, count(*), sum(amount_fen) FROM settlement_leg
+SELECT business_date, role, party, channel, kind, account, count(DISTINCT line), sum(amount_fen) FROM settlement_leg
 WHERE business_date = $1 GROUP BY business_date, role, party, channel, kind, account
 """
 

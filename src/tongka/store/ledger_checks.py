@@ -15,6 +15,7 @@ from tongka.store.ledger import LAST_ADDED_UP, LEGS
 from tongka.store.order_checks import ORDER_CHECKS
 from tongka.store.payout_checks import PAYOUT_CHECKS
 from tongka.store.prepaid_checks import PREPAID_CHECKS
+from tongka.store.remittance_checks import REMITTANCE_CHECKS
 from tongka.store.ride_checks import RIDE_CHECKS
 
 FINDINGS_MAX = 100
@@ -147,7 +148,7 @@ LEDGER_CHECKS = (
 )
 """Of the books alone, in an order in which the first finding is the nearest to the cause."""
 
-CHECKS = (*LEDGER_CHECKS, *DAY_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
+CHECKS = (*LEDGER_CHECKS, *DAY_CHECKS, *REMITTANCE_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
 
 
 async def check(

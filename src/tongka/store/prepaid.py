@@ -48,8 +48,9 @@ WITH made AS (
     SELECT $2, $3, merchant, $4, $5 FROM prepaid_account WHERE merchant = $1 AND domain = $2
     RETURNING merchant
 ), posted AS (
-    INSERT INTO transfer (kind, debit, credit, amount_fen, reason, posted_at, business_date)
-    SELECT 'single', $6::int, p.account, $4, 'prepaid', $5, $7::date FROM made JOIN prepaid_account p USING (merchant)
+    INSERT INTO transfer (order_no, kind, debit, credit, amount_fen, reason, posted_at, business_date)
+    SELECT $3, 'single', $6::int, p.account, $4, 'prepaid', $5, $7::date
+    FROM made JOIN prepaid_account p USING (merchant)
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail) SELECT $5, $8, 'supply prepaid', merchant, $4::text FROM made
 )
