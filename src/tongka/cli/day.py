@@ -22,6 +22,7 @@ from tongka.cli.common import (
     system_of,
 )
 from tongka.cli.sheets import content_of, file_name, write_bytes, write_sheet
+from tongka.days import ZONE
 from tongka.journeys import day as journey
 from tongka.journeys.reconcile import Compared, compare_list
 from tongka.journeys.reconcile import resolve as resolve_difference
@@ -74,7 +75,7 @@ def list_days(
 
     async def work() -> list[dict[str, object]]:
         async with database_of(config) as database:
-            return [asdict(one) for one in await days.closed(database, limit)]
+            return [_in_city(asdict(one)) for one in await days.closed(database, limit)]
 
     print_rows(run(work()), as_json=as_json)
 
@@ -152,7 +153,7 @@ def compare(
             return await compare_list(database, content_of(file), await stamp_in(database, config))
 
     found = run(work())
-    print_rows([asdict(one) for one in found.open], as_json=as_json)
+    print_rows([_in_city(asdict(one)) for one in found.open], as_json=as_json)
     if not as_json:
         console.print(f"{found.lines} lines, {len(found.open)} differences open, {found.resolved} resolved before")
     raise typer.Exit(int(bool(found.open)))
@@ -170,7 +171,9 @@ def differences(
 
     async def work() -> list[dict[str, object]]:
         async with database_of(config) as database:
-            return [asdict(one) for one in await settlement_lists.differences(database, every=every, limit=limit)]
+            return [
+                _in_city(asdict(one)) for one in await settlement_lists.differences(database, every=every, limit=limit)
+            ]
 
     print_rows(run(work()), as_json=as_json)
 
@@ -190,6 +193,14 @@ def resolve(
         lambda database, stamp: resolve_difference(database, number, note, stamp),
     )
     console.print(f"difference {number} is resolved", highlight=False)
+
+
+def _in_city(row: dict[str, object]) -> dict[str, object]:
+    """Moments by the city's clock, to the second."""
+    return {
+        name: f"{value.astimezone(ZONE):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
 
 
 def _table(title: str, section: list[dict[str, Any]]) -> Table:

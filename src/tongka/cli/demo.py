@@ -17,6 +17,7 @@ import typer
 from tongka.cli.common import ERROR, complain, console
 from tongka.cli.tour import cards, phones, rides
 from tongka.cli.tour.books import books
+from tongka.cli.tour.evening import evening
 from tongka.cli.tour.onecard import onecard
 from tongka.cli.tour.stage import Show, Stage, TourFailed, telling
 from tongka.errors import TongkaError
@@ -69,6 +70,8 @@ async def _day(folder: Path, show: Show) -> bool:
                     await chapter(stage)
         finally:
             taken.write_text(json.dumps(sorted(stage.taken)))
+        with telling(stage, evening.__name__):
+            await evening(stage, folder / "tongka.toml")
         right = await books(stage, folder / "tongka.toml")
     _go_on(right)
     return right
