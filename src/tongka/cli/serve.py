@@ -71,7 +71,10 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     ):
         _tell(settings, listening, installation=str(system.installation))
         gc.freeze()  # what a start has made stays; no collection looks through it again
-        await forever()
+        try:
+            await forever()
+        finally:
+            gc.unfreeze()  # some libraries complain of what is still there when the interpreter ends
 
 
 def _tell(settings: Settings, listening: socket.socket, **more: object) -> None:
