@@ -78,7 +78,7 @@ async def office(postgres, database, production_keys, people) -> Callable[..., R
     """An office whose operators are on the books."""
     at = datetime.now(ZONE)
     for operator in people:
-        await operators.save(database, operator, Stamp(at, at.date(), "set up"))
+        await operators.save(database, operator, Stamp(at, at.date(), "set up"), alone=True)
     url = postgres.url_of(await database.read_value("SELECT current_database()"))
     return Office(url, production_keys)
 

@@ -13,9 +13,10 @@ from typing import Annotated, TypeVar
 import typer
 
 from tongka.authority import AUTHORITY
-from tongka.cli.common import database_of, run, secret_of, settings_of, stamp_at, stamp_in
+from tongka.cli.common import console, database_of, run, secret_of, settings_of, stamp_at, stamp_in
 from tongka.errors import Refused
 from tongka.journeys import operators
+from tongka.store import proposals
 from tongka.store.db import Database
 from tongka.store.stamp import Stamp
 
@@ -73,6 +74,17 @@ async def authorised(config: Path | None, command: str, person: Person, subject:
     async with database_of(config) as database:
         what = f"{command} {subject}".strip()
         return await operators.authenticate(database, person.operator, passphrase, what, stamp_at(config))
+
+
+async def agreed(database: Database, command: str, contents: str, person: Person, config: Path | None) -> bool:
+    """Whether two operators have said the same; in a sandbox whoever has the shell is enough. If not, it says so."""
+    if alone(config, person):
+        return True
+    proposal = await proposals.say(database, command, contents, stamp_at(config, database.actor))
+    if proposal.confirmed_by is None:
+        console.print(f"proposed: {contents}", highlight=False, markup=False)
+        console.print("it waits for another operator to say the same; `tongka todo` lists it", highlight=False)
+    return proposal.confirmed_by is not None
 
 
 def alone(config: Path | None, person: Person) -> bool:

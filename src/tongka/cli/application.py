@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, system_of
 from tongka.errors import Malformed, UnknownParty
 from tongka.partners.alipay.certificates import public_key_of, read_certificate, serial
@@ -57,6 +58,8 @@ def save(  # noqa: PLR0917 - arguments and options of a command
     active: Annotated[bool, typer.Option(help="It is let in.")] = True,
     method: Annotated[list[str] | None, typer.Option(help="It may call this one only; repeatable.")] = None,
     calls_per_s: Annotated[int | None, typer.Option(min=1, help="Its calls in a second, where not as set.")] = None,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Add an application, or change it; done twice it is the same. Without a key its requests cannot be verified."""
@@ -64,7 +67,8 @@ def save(  # noqa: PLR0917 - arguments and options of a command
     async def work() -> None:
         der, cert_sn = key_of(key, certificate)
         known_methods(method)
-        async with database_of(config) as database:
+        actor = await authorised(config, "application save", Person(operator, passphrase_file), app_id)
+        async with database_of(config, actor) as database:
             told = MerchantApp(app_id, name, der, seller, contracted, active, method or None, calls_per_s, cert_sn)
             await merchants.add(database, told)
             for kind in card_type or ():

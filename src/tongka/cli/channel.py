@@ -1,6 +1,7 @@
 """`tongka channel`: who may speak over the OneCard API. A change is seen by running servers within a few seconds."""
 
 import ipaddress
+import re
 import secrets
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
@@ -16,12 +18,11 @@ from tongka.cli.common import (
     print_json,
     print_rows,
     run,
-    stamp_of,
     system_of,
 )
-from tongka.errors import Malformed
+from tongka.errors import Malformed, UnknownParty
 from tongka.partners.linkage.channels import KEY_MIN, key_context
-from tongka.store import audit, channel_parties, channels
+from tongka.store import channel_parties, channels
 from tongka.store.channel_parties import ChannelParty, ChannelRole
 from tongka.store.channels import ChannelRow
 
@@ -70,26 +71,26 @@ def save(  # noqa: PLR0917 - arguments and options of a command
     address: Annotated[list[str] | None, typer.Option(help="A network (CIDR) that may call; may be repeated.")] = None,
     per_minute: Annotated[int, typer.Option(min=1, help="Most requests in a minute.")] = PER_MINUTE,
     terminal_per_minute: Annotated[int, typer.Option(min=1, help="The same for each terminal.")] = TERMINAL_PER_MINUTE,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
     *,
     known_parties_only: Annotated[
         bool, typer.Option("--known-parties-only/--any-parties", help="Whether parties must be admitted, see `admit`.")
     ] = True,
 ) -> None:
-    """Add a channel, or replace it with a new key."""
-    drawn = key or secrets.token_hex(KEY_MIN // 2).upper()
+    """Add a channel, or replace it with a new key; `next-key` changes a key without an outage."""
+    drawn = key or _draw()
 
     async def work() -> None:
         _require_strong(drawn)
         networks = tuple(_network(one) for one in address or ())
-        async with system_of(config) as system:
+        actor = await authorised(config, "channel save", Person(operator, passphrase_file), f"{domain} {channel}")
+        async with system_of(config, actor) as system:
             sealed = await system.hsm.seal(drawn.encode(), key_context(domain, channel))
             limits = (per_minute, terminal_per_minute)
             row = ChannelRow(domain, channel, name, sealed, networks, *limits, known_parties_only=known_parties_only)
             await channels.save(system.database, row)
-            await audit.record(
-                system.database, system.clock(), actor="cli", action="save channel", subject=f"{domain} {channel}"
-            )
 
     run(work())
     console.print(f"channel {channel} of domain {domain} may speak", highlight=False)
@@ -97,21 +98,68 @@ def save(  # noqa: PLR0917 - arguments and options of a command
         console.print(f"its key, shown this once: {drawn}", highlight=False)
 
 
+@app.command("next-key")
+def next_key(
+    domain: DomainArgument,
+    channel: ChannelArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Draw a channel's next key, shown this once: it makes tokens beside the present one, until `promote`."""
+    drawn = _draw()
+
+    async def work() -> None:
+        actor = await authorised(config, "channel next-key", Person(operator, passphrase_file), f"{domain} {channel}")
+        async with system_of(config, actor) as system:
+            sealed = await system.hsm.seal(drawn.encode(), key_context(domain, channel))
+            await channels.set_next_key(system.database, domain, channel, sealed)
+
+    run(work())
+    console.print(f"the next key of channel {channel} of domain {domain}, shown this once: {drawn}", highlight=False)
+
+
 @app.command()
-def activate(domain: DomainArgument, channel: ChannelArgument, config: ConfigOption = None) -> None:
+def promote(
+    domain: DomainArgument,
+    channel: ChannelArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """End the change to a channel's next key: the present one makes no tokens any more."""
+
+    async def work() -> None:
+        actor = await authorised(config, "channel promote", Person(operator, passphrase_file), f"{domain} {channel}")
+        async with database_of(config, actor) as database:
+            await channels.promote(database, domain, channel)
+
+    run(work())
+    console.print(f"channel {channel} of domain {domain} has its new key alone", highlight=False)
+
+
+@app.command()
+def activate(
+    domain: DomainArgument,
+    channel: ChannelArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
     """Let a channel in again."""
-    _set_active(domain, channel, config, active=True)
+    actor = run(authorised(config, "channel activate", Person(operator, passphrase_file), f"{domain} {channel}"))
+    _set_active(domain, channel, config, actor, active=True)
 
 
 @app.command()
 def deactivate(domain: DomainArgument, channel: ChannelArgument, config: ConfigOption = None) -> None:
     """Keep a channel out; its messages are answered as an unknown one's."""
-    _set_active(domain, channel, config, active=False)
+    _set_active(domain, channel, config, "", active=False)
 
 
-def _set_active(domain: str, channel: str, config: Any, *, active: bool) -> None:
+def _set_active(domain: str, channel: str, config: Any, actor: str, *, active: bool) -> None:
     async def work() -> None:
-        async with database_of(config) as database:
+        async with database_of(config, actor) as database:
             await channels.set_active(database, domain, channel, active=active)
 
     run(work())
@@ -154,8 +202,10 @@ def parties(
 
 def _save_party(party: ChannelParty, config: Any) -> None:
     async def work() -> None:
-        async with system_of(config) as system:
-            await channel_parties.save(system.database, party, stamp_of(system))
+        async with database_of(config) as database:
+            if party.active and party.domain not in {row.domain for row in await channels.every(database)}:
+                raise UnknownParty("domain", party.domain)
+            await channel_parties.save(database, party)
 
     run(work())
     admitted = "admitted" if party.active else "dismissed"
@@ -163,8 +213,16 @@ def _save_party(party: ChannelParty, config: Any) -> None:
 
 
 def _number(role: ChannelRole, identity: str) -> str:
-    """As messages name it: the hexadecimal digits of a terminal are read in both cases."""
-    return identity.upper() if role is ChannelRole.TERMINAL else identity
+    """As messages name it: a terminal has 12 hexadecimal digits, read in both cases."""
+    if role is not ChannelRole.TERMINAL:
+        return identity
+    if not re.fullmatch(r"[0-9A-Fa-f]{12}", identity, re.ASCII):
+        raise typer.BadParameter("a TermNo has 12 hexadecimal digits", param_hint="identity")
+    return identity.upper()
+
+
+def _draw() -> str:
+    return secrets.token_hex(KEY_MIN // 2).upper()
 
 
 def _require_strong(key: str) -> None:

@@ -14,7 +14,9 @@ from rich.table import Table
 
 from tongka.card.profiles import PROFILES, profile_named
 from tongka.cli import key_ceremony, key_stamp
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person
 from tongka.cli.common import ERROR, ConfigOption, JsonOption, console, print_json, print_rows, run, settings_of
+from tongka.cli.key_record import note, two_agree
 from tongka.errors import Malformed, Unsupported
 from tongka.keys import Purpose
 from tongka.keys.inventory import fingerprints, public_key, rows
@@ -38,22 +40,34 @@ PUBLIC_SHOWN = 24
 def generate(
     config: ConfigOption = None,
     *,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     profile: Annotated[list[str] | None, typer.Option(help="Card types to make keys for; all if left out.")] = None,
     no_card_keys: Annotated[bool, typer.Option(help="None; they are imported by components.")] = False,
     sandbox: Annotated[bool, typer.Option(help="For trials: production mode refuses these keys.")] = False,
 ) -> None:
-    """Make the key file that keys.uri names, with a first key of each kind; an existing file is not overwritten."""
+    """Make the key file that keys.uri names, with a first key of each kind; an existing file is not overwritten.
 
-    async def work() -> Path:
+    In production two operators say so, where card keys are made too; with --no-card-keys nobody is asked.
+    """
+    person = Person(operator, passphrase_file)
+
+    async def work() -> Path | None:
         keys = settings_of(config).keys
         path = keyfile_of(keys.uri)
         types = [] if no_card_keys else [profile_named(name) for name in profile or PROFILES]
+        told = f"card keys of {', '.join(one.name for one in types)}" if types else "no card keys"
+        if types and not sandbox and not await two_agree(config, "key generate", f"{path}: {told}", person):
+            return None
         ring = _complete(KeyRing.generate(types, secrets.token_bytes, ENDPOINTS))
         create_keyfile(path, ring, _new_secret(keys.passphrase_file), sandbox=sandbox)
         await key_stamp.keep_in_step(config, fingerprints(ring.rows(), ring))
+        await note(config, "key generate", str(path), told, person)
         return path
 
-    console.print(f"{run(work())} is made; keep its passphrase apart from it", highlight=False)
+    path = run(work())
+    if path:
+        console.print(f"{path} is made; keep its passphrase apart from it", highlight=False)
 
 
 @app.command()
@@ -76,7 +90,9 @@ def init_token(
             raise Unsupported("keys.uri names a key file; init-token fills a token, as pkcs11:token=…?module-path=…")
         ring, sandbox = _source(source, passphrase_file)
         pin = _secret(keys)
-        return prepare_token(parse_token_uri(keys.uri), pin, Path(keys.companion_file), ring, sandbox=sandbox)
+        left = prepare_token(parse_token_uri(keys.uri), pin, Path(keys.companion_file), ring, sandbox=sandbox)
+        await note(config, "key init-token", _where(config), f"from {source}" if source else "new sandbox keys")
+        return left
 
     left_out = run(work())
     console.print("the token is filled")
@@ -177,27 +193,44 @@ def import_key(
             key = key_ceremony.ask_key(algorithm, people, check_value)
             store.add_masters({(profile, purpose, number): key})
             await key_stamp.keep_in_step(config, _held(store))
-        return number, key.check_value.hex().upper()
+        check = key.check_value.hex().upper()
+        told = f"check value {check}, components of {people} people"
+        await note(config, "key import", f"{profile} {purpose} {number}", told)
+        return number, check
 
     number, check = run(work())
     console.print(f"the {purpose} key of {profile}, version {number}, is in: {check}", highlight=False)
 
 
 @app.command()
-def rotate(profile: ProfileArgument, config: ConfigOption = None) -> None:
-    """Add a new version of a card type's four keys, made here; cards of older versions keep theirs."""
+def rotate(
+    profile: ProfileArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Add a new version of a card type's four keys, made here; cards of older versions keep theirs.
 
-    async def work() -> int:
+    Nobody ever has these keys outside the store: they are for cards in phones. A factory's are made by components.
+    """
+    person = Person(operator, passphrase_file)
+
+    async def work() -> int | None:
         algorithm = profile_named(profile).algorithm
         with _opened(config) as store:
             version = next_version(store.masters(), profile, frozenset(Purpose))
-            store.add_masters(
-                {(profile, purpose, version): MasterKey(algorithm, new_key(secrets.token_bytes)) for purpose in Purpose}
-            )
+            if not await two_agree(config, "key rotate", f"keys of version {version} of {profile}", person):
+                return None
+            made = {purpose: MasterKey(algorithm, new_key(secrets.token_bytes)) for purpose in Purpose}
+            store.add_masters({(profile, purpose, version): key for purpose, key in made.items()})
             await key_stamp.keep_in_step(config, _held(store))
+        checks = ", ".join(f"{purpose} {key.check_value.hex().upper()}" for purpose, key in made.items())
+        await note(config, "key rotate", f"{profile} {version}", f"check values {checks}", person)
         return version
 
     version = run(work())
+    if version is None:
+        return
     console.print(f"{profile} has keys of version {version}", highlight=False)
     console.print("running servers find them at once in a token, in a key file once they are started anew")
 
@@ -210,7 +243,9 @@ def rotate_data(config: ConfigOption = None) -> None:
         with _opened(config) as store:
             store.keep(store.ring.with_data_key(secrets.token_bytes))
             await key_stamp.keep_in_step(config, _held(store))
-            return max(store.ring.data)
+            newest = max(store.ring.data)
+        await note(config, "key rotate-data", str(newest))
+        return newest
 
     console.print(f"personal data is encrypted with key {run(work())} once the servers are started anew")
 
@@ -226,7 +261,9 @@ def complete(config: ConfigOption = None) -> None:
             if lacking:
                 store.keep(whole)
                 await key_stamp.keep_in_step(config, _held(store))
-            return lacking
+        if lacking:
+            await note(config, "key complete", _where(config))
+        return lacking
 
     console.print("the store is complete now" if run(work()) else "the store was complete")
 
@@ -269,6 +306,7 @@ def passphrase(
         keys = settings_of(config).keys
         with _opened(config) as store:
             as_keyfile(store).change_passphrase(_new_secret(new_file))
+        await note(config, "key passphrase", _where(config))
         return keys.passphrase_file
 
     told = run(work())

@@ -1,6 +1,5 @@
 """`tongka merchant`: fare tables, trips and their trades."""
 
-import getpass
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,8 @@ import typer
 from rich.table import Table
 
 from tongka.cli import merchant_card
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, settings_of, stamp_at
 from tongka.days import ZONE
 from tongka.errors import Malformed
 from tongka.fares import FARE_MAX_FEN, FareTable, Ride, Spent, parse_fare_table, price
@@ -150,12 +150,15 @@ def list_trips(
 @app.command()
 def retry(number: NumberArgument, config: ConfigOption = None) -> None:
     """Send a trade again, now: one that failed, or one that waits for its next time."""
-    _move(number, config, TradeEvent.RETRY)
+    _move(number, TradeEvent.RETRY, Person("", ""), config)
+    console.print(f"trade {number} goes out again with the worker's next round", highlight=False)
 
 
 @app.command()
 def charge(
     number: NumberArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
     *,
     amount_fen: Annotated[
@@ -163,20 +166,28 @@ def charge(
     ] = None,
 ) -> None:
     """Decide that a held trip is charged."""
-    _move(number, config, TradeEvent.CHARGE, amount_fen)
+    _move(number, TradeEvent.CHARGE, Person(operator, passphrase_file), config, amount_fen)
+    console.print(f"trade {number} is charged", highlight=False)
 
 
 @app.command()
-def waive(number: NumberArgument, config: ConfigOption = None) -> None:
+def waive(
+    number: NumberArgument,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
     """Decide that a held trip costs nothing."""
-    _move(number, config, TradeEvent.WAIVE)
+    _move(number, TradeEvent.WAIVE, Person(operator, passphrase_file), config)
+    console.print(f"trade {number} is waived", highlight=False)
 
 
-def _move(number: str, config: Path | None, event: TradeEvent, amount_fen: int | None = None) -> None:
+def _move(number: str, event: TradeEvent, person: Person, config: Path | None, amount_fen: int | None = None) -> None:
     async def work() -> None:
-        async with database_of(config) as database:
-            now, actor = datetime.now(ZONE), getpass.getuser()
-            await trades.move_by_person(database, number, event, now, actor, amount_fen=amount_fen)
+        actor = await authorised(config, f"merchant {event.value}", person, number)
+        async with database_of(config, actor) as database:
+            at = stamp_at(config, actor)
+            await trades.move_by_person(database, number, event, at.at, at.actor, amount_fen=amount_fen)
 
     run(work())
 

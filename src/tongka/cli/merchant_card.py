@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, stamp_of, system_of
 from tongka.errors import Malformed
 from tongka.journeys import prepaid_cards
@@ -43,6 +44,8 @@ def supply(  # noqa: PLR0917 - arguments and options of a command
     amount_fen: Annotated[int, typer.Argument(min=1, help="How much, in fen.")],
     reference: Annotated[str, typer.Option(help="Of the payment: the same one again adds nothing.")],
     method: Annotated[str, typer.Option(help="How it was paid, as in orders: 01 cash, 03 Alipay …")] = "01",
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Take money in for a card; rides that waited for it are charged at once."""
@@ -50,7 +53,8 @@ def supply(  # noqa: PLR0917 - arguments and options of a command
     async def work() -> PrepaidCard:
         if method not in RECEIVABLE:
             raise Malformed("--method", f"is one of {', '.join(RECEIVABLE)}")
-        async with system_of(config) as system:
+        actor = await authorised(config, "merchant card supply", Person(operator, passphrase_file), card_no)
+        async with system_of(config, actor) as system:
             stamp, source = stamp_of(system), RECEIVABLE[method]
             given: dict[str, Any] = {"reference": reference, "stamp": stamp, "source": source}
             await store.supply(system.database, card_type, card_no, amount_fen, **given)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, agreed, authorised
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
@@ -20,6 +21,7 @@ from tongka.cli.common import (
 )
 from tongka.errors import Malformed, UnknownParty
 from tongka.ledger import Account
+from tongka.money import format_yuan
 from tongka.partners.linkage.notify import key_context
 from tongka.store import ledger, prepaid, prepaid_notices
 from tongka.store.prepaid import Supply
@@ -80,24 +82,34 @@ def _require_url(url: str) -> None:
 
 
 @app.command()
-def supply(
+def supply(  # noqa: PLR0917 - arguments and options of a command
     merchant: MerchantArgument,
     domain: DomainArgument,
     amount: Annotated[int, typer.Argument(min=1, help="In fen.")],
     trade_id: Annotated[str, typer.Argument(help="Of the transfer that paid it: the same id adds once.")],
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Add money that has arrived at the bank."""
+    """Add money that has arrived at the bank: two operators say so."""
+    person = Person(operator, passphrase_file)
+    told = f"{format_yuan(amount)} yuan for merchant {merchant} of domain {domain}, transfer {trade_id}"
 
-    async def work() -> int:
-        async with system_of(config) as system:
+    async def work() -> int | None:
+        actor = await authorised(config, "prepaid supply", person, told)
+        async with system_of(config, actor) as system:
+            await prepaid.find(system.database, merchant, domain)
+            if not await agreed(system.database, "prepaid supply", told, person, config):
+                return None
             wanted = Supply(
                 merchant=merchant, domain=domain, trade_id=trade_id, amount_fen=amount, paid_into=Account.BANK
             )
             await prepaid.supply(system.database, wanted, stamp_of(system))
             return (await prepaid.find(system.database, merchant, domain)).balance_fen
 
-    console.print(f"merchant {merchant} has {run(work())} fen", highlight=False)
+    balance_fen = run(work())
+    if balance_fen is not None:
+        console.print(f"merchant {merchant} has {format_yuan(balance_fen)} yuan", highlight=False)
 
 
 @app.command("list")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, agreed, authorised
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
@@ -41,12 +42,16 @@ def issue(  # noqa: PLR0917 - arguments and options of a command
     amount: Annotated[int, typer.Argument(min=1, help="What each is worth, in fen.")],
     expires: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Last day, YYYY-MM-DD.")],
     to: Annotated[Path, typer.Option(help="File for the print shop (CSV); must not be there yet.")],
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Issue a batch. The passwords are written to the file and kept nowhere: what is lost can't be had again."""
 
     async def work() -> None:
-        async with system_of(config) as system:
+        actor = await authorised(config, "recharge-card issue", Person(operator, passphrase_file), batch)
+        async with system_of(config, actor) as system:
+            recharge.require_future(expires.date(), stamp_of(system).day)
             printed = recharge.draw(system, batch, count)
             _write(to, printed, amount, expires.date())
             try:
@@ -74,20 +79,29 @@ def _write(path: Path, printed: Sequence[Printed], amount_fen: int, expires_on: 
 
 
 @app.command()
-def activate(
+def activate(  # noqa: PLR0917 - arguments and options of a command
     batch: BatchArgument,
     first: Annotated[str, typer.Option(help="First serial; the batch's first if left out.")] = "",
     last: Annotated[str, typer.Option(help="Last serial; the batch's last if left out.")] = LAST_SERIAL,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Activate the issued cards of a batch, or some of them: whoever sells them owes their worth from now on."""
+    person = Person(operator, passphrase_file)
+    span = f"from {first or 'the first'} to {'the last' if last == LAST_SERIAL else last}"
 
-    async def work() -> int:
-        async with system_of(config) as system:
+    async def work() -> int | None:
+        actor = await authorised(config, "recharge-card activate", person, batch)
+        async with system_of(config, actor) as system:
+            if not await agreed(system.database, "recharge-card activate", f"batch {batch} {span}", person, config):
+                return None
             paid_into = Account.RECEIVABLE_CASH
             return await recharge_cards.activate(system.database, batch, (first, last), paid_into, stamp_of(system))
 
-    console.print(f"{run(work())} cards of batch {batch} are active now", highlight=False)
+    activated = run(work())
+    if activated is not None:
+        console.print(f"{activated} cards of batch {batch} are active now", highlight=False)
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, stamp_of, system_of
 from tongka.errors import Malformed
 from tongka.ledger import RECEIVABLE
@@ -76,11 +77,13 @@ def show(user_id: UserArgument, config: ConfigOption = None, *, as_json: JsonOpt
 
 
 @app.command()
-def supply(
+def supply(  # noqa: PLR0917 - arguments and options of a command
     user_id: UserArgument,
     amount_fen: Annotated[int, typer.Argument(min=1, help="How much, in fen.")],
     reference: Annotated[str, typer.Option(help="Of the payment: the same one again adds nothing.")],
     method: Annotated[str, typer.Option(help="How it was paid, as in orders: 01 cash, 03 Alipay …")] = "01",
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
     config: ConfigOption = None,
 ) -> None:
     """Take money in for a rider; what he owes is paid from it first."""
@@ -88,7 +91,8 @@ def supply(
     async def work() -> Rider:
         if method not in RECEIVABLE:
             raise Malformed("--method", f"is one of {', '.join(RECEIVABLE)}")
-        async with system_of(config) as system:
+        actor = await authorised(config, "rider supply", Person(operator, passphrase_file), f"{user_id} {reference}")
+        async with system_of(config, actor) as system:
             return await riders.supply(
                 system.database,
                 user_id,

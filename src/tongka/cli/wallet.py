@@ -10,7 +10,7 @@ import typer
 from tongka.card.apdu import parse_hex
 from tongka.card.profiles import profile_named
 from tongka.card.secure_channel import StaticKeys
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, system_of
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, stamp_of, system_of
 from tongka.errors import Malformed, Refused
 from tongka.journeys.app import losing
 from tongka.keys import element_context
@@ -77,7 +77,6 @@ def add_issuer(
             await elements.add_range(system.database, wanted)
             if await elements.find_range(system.database, issuer) != wanted:
                 raise DiffersFromBooks(f"issuer {issuer} has other numbers, or was closed; see `change-issuer`")
-            await _note(system, "add issuer", issuer)
 
     run(work())
     console.print(f"issuer {issuer} gives out {prefix}{'0' * (digits - 1)}1 to {prefix}{'9' * digits}", highlight=False)
@@ -100,7 +99,6 @@ def change_issuer(
             await _require_own(system, wanted)
             if not await elements.change_range(system.database, wanted):
                 raise DiffersFromBooks(f"issuer {issuer} has no numbers yet; see `tongka wallet add-issuer`")
-            await _note(system, "change issuer", issuer)
 
     run(work())
     console.print(f"issuer {issuer} gives out {prefix} and {digits} digits from now on", highlight=False)
@@ -115,7 +113,6 @@ def close_issuer(issuer: IssuerArgument, config: ConfigOption = None) -> None:
             if not await elements.close_range(system.database, issuer):
                 raise DiffersFromBooks(f"issuer {issuer} has no numbers; see `tongka wallet issuers`")
             await app_store.withdraw_product(system.database, issuer)
-            await _note(system, "close issuer", issuer)
 
     run(work())
     console.print(f"issuer {issuer} gives out no more cards", highlight=False)
@@ -180,7 +177,6 @@ def add_elements(
             for entry in entries:
                 element = await _sealed(system, entry)
                 await elements.add_element(system.database, element)
-                await _note(system, "add element", element.se_id)
         return len(entries)
 
     console.print(f"{run(work())} elements are on the books", highlight=False)
@@ -200,8 +196,6 @@ def retire_element(
                 raise StillInUse(f"card {told.card_no} lives in element {se_id}; delete it first, or report it lost")
             if told.order_id:
                 raise StillInUse(f"order {told.order_id} is under way at element {se_id}; let it end, or withdraw it")
-            if told.retired:
-                await _note(system, "retire element", se_id)
             return told.retired
 
     done = run(work())
@@ -263,7 +257,6 @@ def offer(  # noqa: PLR0917 - arguments and options of a command
             if numbers is None or numbers.closed:
                 raise DiffersFromBooks(f"issuer {issuer} gives out no numbers; see `tongka wallet add-issuer`")
             await app_store.save_product(system.database, wanted)
-            await _note(system, "offer product", issuer)
 
     run(work())
     console.print(f"{name} of issuer {issuer} is offered", highlight=False)
@@ -276,7 +269,6 @@ def withdraw(issuer: IssuerArgument, config: ConfigOption = None) -> None:
     async def work() -> None:
         async with system_of(config) as system:
             await app_store.withdraw_product(system.database, issuer)
-            await _note(system, "withdraw product", issuer)
 
     run(work())
     console.print(f"the card of issuer {issuer} is not offered", highlight=False)
@@ -294,13 +286,10 @@ def found(
     async def work() -> AppCard:
         async with system_of(config) as system:
             card = await losing.take_back_for(system, card_no)
-            await _note(system, "card found", card_no)
+            stamp = stamp_of(system)
+            await audit.record(system.database, stamp.at, actor=stamp.actor, action="card found", subject=card_no)
             return card
 
     card = run(work())
     locked = " and locked until the phone's next contact" if card.place == CardPlace.LOCKED else ""
     console.print(f"card {card_no} is in use{locked}", highlight=False)
-
-
-async def _note(system: System, action: str, subject: str) -> None:
-    await audit.record(system.database, system.clock(), actor="cli", action=action, subject=subject)

@@ -2,9 +2,11 @@
 
 import asyncio
 import hmac
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from tongka.crypto.scrypt import SALT_BYTES, hashed
+from tongka.days import ZONE
 from tongka.errors import Malformed
 from tongka.journeys.refusals import OperatorWrong, TooManyPasswords
 from tongka.store import audit, guesses, operators
@@ -20,8 +22,10 @@ NOBODY = Operator("", bytes(SALT_BYTES), bytes(32), active=False)
 """Whom an unknown name is compared with, so that its answer takes as long."""
 
 
-async def save(database: Database, name: str, passphrase: str, salt: bytes, stamp: Stamp) -> None:
-    """Add an operator, or give one a new passphrase.
+async def save(
+    database: Database, name: str, passphrase: str, salt: bytes, stamp: Stamp, *, alone: bool = False
+) -> bool:
+    """Add an operator, or give one a new passphrase; whether he may act at once, see `store.operators.save`.
 
     Raises:
         Malformed: the name or the passphrase breaks its rule.
@@ -30,7 +34,8 @@ async def save(database: Database, name: str, passphrase: str, salt: bytes, stam
     require_text("operator", name, NAME_MAX)
     if len(passphrase) < PASSPHRASE_MIN:
         raise Malformed("passphrase", f"has {PASSPHRASE_MIN} characters or more")
-    await operators.save(database, Operator(name, salt, await asyncio.to_thread(hashed, passphrase, salt)), stamp)
+    saved = Operator(name, salt, await asyncio.to_thread(hashed, passphrase, salt))
+    return await operators.save(database, saved, stamp, alone=alone)
 
 
 async def authenticate(database: Database, name: str, passphrase: str, what: str, stamp: Stamp) -> str:
@@ -41,18 +46,28 @@ async def authenticate(database: Database, name: str, passphrase: str, what: str
         TooManyPasswords: too many passphrases of this name were wrong within an hour.
 
     """
-    scope, since = [f"operator {name.lower()}"], stamp.at - HOUR
-    if await guesses.wrong_passwords_since(database, scope, since) >= WRONG_PER_HOUR:
-        raise TooManyPasswords(f"too many wrong passphrases of {name} within an hour; try again later")
+    scope, since = f"operator {name.lower()}", stamp.at - HOUR
+    _require_unlocked(name, await guesses.moments_since(database, scope, since))
     operator = await operators.find(database, name) or NOBODY
     given = await asyncio.to_thread(hashed, passphrase, operator.salt)
     if not (hmac.compare_digest(given, operator.digest) and operator.active):
-        await guesses.count_wrong_password(database, scope, stamp.at, since, stamp.actor)
+        await guesses.count_wrong_password(database, [scope], stamp.at, since, stamp.actor)
         raise OperatorWrong("the operator or the passphrase is wrong; `tongka operator` keeps both")
     await audit.record(
         database, at=stamp.at, actor=operator.name, action="operator acts", subject=what, detail=stamp.actor
     )
     return operator.name
+
+
+def _require_unlocked(name: str, wrong: Sequence[datetime]) -> None:
+    """Refuse the right passphrase too, until the first of too many wrong ones is an hour old."""
+    if len(wrong) < WRONG_PER_HOUR:
+        return
+    until = wrong[-WRONG_PER_HOUR] + HOUR
+    raise TooManyPasswords(
+        f"{WRONG_PER_HOUR} passphrases of {name} were wrong within an hour; he is locked until"
+        f" {until.astimezone(ZONE):%H:%M}, or until another operator lifts it: tongka operator unlock {name}"
+    )
 
 
 def require_text(field: str, text: str, longest: int) -> None:

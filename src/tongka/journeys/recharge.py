@@ -42,6 +42,17 @@ def draw(system: System, batch: str, number: int) -> list[Printed]:
     return [Printed(f"{batch}{n:0{SERIAL_DIGITS}}", _password(system)) for n in range(number)]
 
 
+def require_future(expires_on: date, today: date) -> None:
+    """Refuse cards whose last day is over before they are printed.
+
+    Raises:
+        Malformed: it is.
+
+    """
+    if expires_on < today:
+        raise Malformed("expires", f"{expires_on} is over; a card's last day is {today} or later")
+
+
 def _password(system: System) -> str:
     """16 digits, each number as likely as any other but for one part in 2⁷⁴."""
     return f"{int.from_bytes(system.random(16), 'big') % 10**PASSWORD_DIGITS:0{PASSWORD_DIGITS}}"

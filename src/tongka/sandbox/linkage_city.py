@@ -89,7 +89,7 @@ async def furnish(system: System, seed: bytes, images: Sequence[CardImage]) -> N
     stamp = Stamp(now, system.day(now), ACTOR)
     await _channel(system, seed)
     for role, name in PARTIES.items():
-        await channel_parties.save(system.database, ChannelParty(DOMAIN, role, IDENTITY[name]), stamp)
+        await channel_parties.save(system.database, ChannelParty(DOMAIN, role, IDENTITY[name]))
     await prepaid.open_account(system.database, MERCHANT, DOMAIN, LOW_FEN, stamp)
     opening = Supply(
         merchant=MERCHANT, domain=DOMAIN, trade_id="opening", amount_fen=PREPAID_FEN, paid_into=Account.OPENING_BALANCES

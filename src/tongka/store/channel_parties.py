@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from tongka.errors import UnknownParty
 from tongka.store.db import Database
-from tongka.store.stamp import Stamp
 
 
 class ChannelRole(StrEnum):
@@ -30,15 +29,9 @@ class ChannelParty:
 
 
 _SAVE = """
-WITH saved AS (
-    INSERT INTO linkage_party AS p (domain, role, id, name, active) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (domain, role, id) DO UPDATE SET
-        name = CASE excluded.name WHEN '' THEN p.name ELSE excluded.name END, active = excluded.active
-    WHERE (p.name, p.active) <> (CASE excluded.name WHEN '' THEN p.name ELSE excluded.name END, excluded.active)
-    RETURNING domain, role, id, active
-)
-INSERT INTO audit (at, actor, action, subject)
-SELECT $6, $7, CASE WHEN active THEN 'admit ' ELSE 'dismiss ' END || role, domain || ' ' || id FROM saved
+INSERT INTO linkage_party AS p (domain, role, id, name, active) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (domain, role, id) DO UPDATE SET
+    name = CASE excluded.name WHEN '' THEN p.name ELSE excluded.name END, active = excluded.active
 """
 
 _UNKNOWN = """
@@ -62,10 +55,9 @@ async def require_known(database: Database, domain: str, named: Sequence[tuple[s
         raise UnknownParty(row["role"], row["id"])
 
 
-async def save(database: Database, party: ChannelParty, stamp: Stamp) -> None:
+async def save(database: Database, party: ChannelParty) -> None:
     """Add a party, or change it; the same again is harmless. An empty name keeps the one that it has."""
-    columns = (party.domain, party.role.value, party.id, party.name, party.active)
-    await database.execute(_SAVE, *columns, stamp.at, stamp.actor)
+    await database.execute(_SAVE, party.domain, party.role.value, party.id, party.name, party.active)
 
 
 async def every(database: Database, domain: str = "") -> list[ChannelParty]:

@@ -12,6 +12,7 @@ class ChannelRow:
 
     Attributes:
         sealed_key: the token key, sealed by the HSM.
+        next_sealed_key: it makes tokens too, while the channel changes over to it.
         addresses: networks (CIDR) that may call; empty: any.
         per_minute: most requests of the channel in a minute.
         terminal_per_minute: the same for each of its terminals.
@@ -28,6 +29,7 @@ class ChannelRow:
     terminal_per_minute: int
     active: bool = True
     known_parties_only: bool = False
+    next_sealed_key: bytes | None = field(default=None, repr=False)
 
 
 _NAMES = ", ".join(each.name for each in fields(ChannelRow))
@@ -39,7 +41,7 @@ INSERT INTO linkage_channel ({_NAMES}) VALUES ({_VALUES})
 ON CONFLICT (domain, channel) DO UPDATE SET
     name = excluded.name, sealed_key = excluded.sealed_key, addresses = excluded.addresses, active = excluded.active,
     per_minute = excluded.per_minute, terminal_per_minute = excluded.terminal_per_minute,
-    known_parties_only = excluded.known_parties_only
+    known_parties_only = excluded.known_parties_only, next_sealed_key = excluded.next_sealed_key
 """  # noqa: S608 - our own constants
 
 
@@ -71,3 +73,32 @@ async def set_active(database: Database, domain: str, channel: str, *, active: b
     )
     if tag == "UPDATE 0":
         raise UnknownParty("channel", f"{domain} {channel}")
+
+
+_PROMOTE = """
+UPDATE linkage_channel SET sealed_key = next_sealed_key, next_sealed_key = NULL
+WHERE domain = $1 AND channel = $2 AND next_sealed_key IS NOT NULL RETURNING channel
+"""
+
+
+async def set_next_key(database: Database, domain: str, channel: str, sealed: bytes) -> None:
+    """A key beside the present one.
+
+    Raises:
+        UnknownParty: there is no such channel.
+
+    """
+    sql = "UPDATE linkage_channel SET next_sealed_key = $3 WHERE domain = $1 AND channel = $2 RETURNING channel"
+    if await database.fetchval(sql, domain, channel, sealed) is None:
+        raise UnknownParty("channel", f"{domain} {channel}")
+
+
+async def promote(database: Database, domain: str, channel: str) -> None:
+    """The channel's next key is its only one from now on.
+
+    Raises:
+        UnknownParty: no such channel, or it has no next key.
+
+    """
+    if await database.fetchval(_PROMOTE, domain, channel) is None:
+        raise UnknownParty("channel with a next key", f"{domain} {channel}")

@@ -50,6 +50,14 @@ async def wrong_passwords_since(database: Database, scopes: Sequence[str], since
     return int(await database.read_value(_MOST_WRONG, list(scopes), since))
 
 
+async def moments_since(database: Database, scope: str, since: datetime) -> list[datetime]:
+    """When wrong ones of a scope were shown since a moment, the first first."""
+    rows = await database.read(
+        "SELECT one FROM wrong_guess, unnest(at) AS one WHERE scope = $1 AND one > $2 ORDER BY one", scope, since
+    )
+    return [row["one"] for row in rows]
+
+
 async def count_wrong_password(
     database: Database, scopes: Sequence[str], at: datetime, since: datetime, actor: str
 ) -> int:

@@ -35,6 +35,7 @@ class Party:
         parent: the institution or merchant that it belongs to; empty where it belongs to nobody.
         public_key: of an institution: a compressed SM2 point, 66 hex digits.
         sign_mode: what stands in the place of `sign` while signing: `empty` or `omit`.
+        next_public_key: it verifies too, while the institution changes over to it.
 
     """
 
@@ -45,6 +46,7 @@ class Party:
     active: bool = True
     public_key: str = ""
     sign_mode: str = "empty"
+    next_public_key: str = ""
 
 
 _NAMES = ", ".join(field.name for field in fields(Party))
@@ -52,10 +54,11 @@ _SELECT = f"SELECT {_NAMES} FROM party ORDER BY role, id"  # noqa: S608 - our ow
 
 _SAVE = f"""
 INSERT INTO party ({_NAMES})
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[])
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[],
+                     $8::text[])
 ON CONFLICT (role, id) DO UPDATE SET
     name = excluded.name, parent = excluded.parent, active = excluded.active,
-    public_key = excluded.public_key, sign_mode = excluded.sign_mode
+    public_key = excluded.public_key, sign_mode = excluded.sign_mode, next_public_key = excluded.next_public_key
 """  # noqa: S608 - our own constants
 
 
@@ -111,3 +114,20 @@ async def set_active(database: Database, role: Role, identity: str, *, active: b
     tag = await database.execute("UPDATE party SET active = $3 WHERE role = $1 AND id = $2", role, identity, active)
     if tag == "UPDATE 0":
         raise UnknownParty(role, identity)
+
+
+_PROMOTE = """
+UPDATE party SET public_key = next_public_key, next_public_key = ''
+WHERE role = 'institution' AND id = $1 AND next_public_key <> '' RETURNING id
+"""
+
+
+async def promote(database: Database, identity: str) -> None:
+    """The institution's next key is its only one from now on.
+
+    Raises:
+        UnknownParty: no such institution, or it has no next key.
+
+    """
+    if await database.fetchval(_PROMOTE, identity) is None:
+        raise UnknownParty("institution with a next key", identity)

@@ -60,7 +60,7 @@ async def admit(onecard, *, but: str) -> None:
     named = {"department": "dept", "terminal": TERMINAL, "operator": "oper", "device": "device"}
     for role, identity in named.items():
         party = ChannelParty(DOMAIN, ChannelRole(role), identity, active=role != but)
-        await channel_parties.save(onecard.world.database, party, onecard.stamp)
+        await channel_parties.save(onecard.world.database, party)
 
 
 @story("1005")

@@ -15,6 +15,7 @@ from tongka.crypto.sm2 import PublicKey
 from tongka.days import ZONE
 from tongka.endpoint import Endpoint
 from tongka.errors import (
+    BadSignature,
     Failed,
     Malformed,
     Refused,
@@ -83,9 +84,9 @@ class CardFrontServer:
         try:
             parsed = codec.parse_request(body)
             claimed = parsed.envelope.institution
-            key = self._key(claimed)
-            mode = key.mode
-            codec.verify(parsed, key)
+            party = self._active("institution", claimed)
+            mode = SignMode(party.sign_mode)
+            self._verify(parsed, party)
             believed = True
             return await self._repeat_or_run(name, parsed, mode)
         except TongkaError as error:
@@ -171,12 +172,19 @@ class CardFrontServer:
         except TongkaError:
             log.exception("refusal not audited", operation=name)
 
-    def _key(self, institution: str) -> PartnerKey:
-        party = self._active("institution", institution)
-        found = self._keys.get((party.public_key, party.sign_mode))
+    def _verify(self, parsed: ParsedRequest, party: Party) -> None:
+        """By the institution's key, or by its next one while it changes over."""
+        try:
+            codec.verify(parsed, self._key(party.public_key, party.sign_mode))
+        except BadSignature:
+            if not party.next_public_key:
+                raise
+            codec.verify(parsed, self._key(party.next_public_key, party.sign_mode))
+
+    def _key(self, point: str, mode: str) -> PartnerKey:
+        found = self._keys.get((point, mode))
         if found is None:
-            found = PartnerKey(PublicKey(bytes.fromhex(party.public_key)), SignMode(party.sign_mode))
-            self._keys[party.public_key, party.sign_mode] = found
+            found = self._keys[point, mode] = PartnerKey(PublicKey(bytes.fromhex(point)), SignMode(mode))
         return found
 
     def _require_parties(self, parsed: ParsedRequest) -> None:

@@ -77,13 +77,14 @@ class Channels:
             return
         by_domain: dict[str, list[Channel]] = {}
         for row in await store.every(self._system.database):
-            if row.active and (channel := await self._opened(row)):
-                by_domain.setdefault(row.domain, []).append(channel)
+            for sealed in (row.sealed_key, row.next_sealed_key) if row.active else ():
+                if sealed and (channel := await self._opened(row, sealed)):
+                    by_domain.setdefault(row.domain, []).append(channel)
         self._by_domain, self._read_at = by_domain, now
 
-    async def _opened(self, row: ChannelRow) -> Channel | None:
+    async def _opened(self, row: ChannelRow, sealed: bytes) -> Channel | None:
         try:
-            key = await self._system.hsm.unseal(row.sealed_key, key_context(row.domain, row.channel))
+            key = await self._system.hsm.unseal(sealed, key_context(row.domain, row.channel))
         except Refused as error:
             log.error("channel refused: its key can't be unsealed", channel=row.channel, error=str(error))  # noqa: TRY400
             return None
