@@ -154,7 +154,7 @@ async def test_a_forgotten_passphrase_is_set_by_two_others_and_ones_own_by_onese
     of_wang = ("operator", "save", "wang", "--passphrase-file", office.folder / "new")
     zhao = ("--operator", "zhao", "--operator-passphrase-file", office.folder / "zhao")
     assert "waits for another" in office.run(*of_wang, *zhao).stdout
-    assert [one["waits; saved by"] for one in office.json("operator", "list")] == [None, "zhao", None]
+    assert [one["saved_by"] for one in office.json("operator", "list")] == [None, "zhao", None]
     assert not (await operators.find(database, "wang")).active
 
 

@@ -134,7 +134,7 @@ def test_an_operator_who_left_does_not_act(run):
     assert run("deactivate", "LI", group=operator).exit_code == 0
     assert "operator_wrong" in run(*DECIDE, "li").stderr
     assert json.loads(run("list", "--json", group=operator).stdout) == [
-        {"name": "li", "active": False}, {"name": "wang", "active": True}
+        {"name": "li", "active": False, "saved_by": None}, {"name": "wang", "active": True, "saved_by": None}
     ]  # fmt: skip
     assert run("activate", "li", group=operator).exit_code == 0
     assert run(*DECIDE, "li").exit_code == 0

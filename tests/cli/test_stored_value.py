@@ -90,6 +90,8 @@ async def test_who_looks_for_a_payer_is_on_record(run, database, tmp_path):
 
 
 def test_parties_of_a_domain_are_admitted_and_dismissed(run):
+    assert run(channel, "admit", "01", "operator", "000001").exit_code == 2  # a domain that has no channel
+    assert run(channel, "save", "01", "02").exit_code == 0
     assert run(channel, "admit", "01", "terminal", "0000336002ab", "--name", "Kiosk").exit_code == 0
     assert run(channel, "admit", "01", "operator", "000001").exit_code == 0
     assert run(channel, "dismiss", "01", "terminal", "0000336002AB").exit_code == 0
@@ -126,7 +128,7 @@ def test_a_prepaid_account_is_opened_supplied_and_stated(run):
     assert run(prepaid, "open", "B1", "01", "--low-balance", "500").exit_code == 0
     assert run(prepaid, "open", "B1", "01").exit_code == 0
     for _ in range(2):
-        assert "B1 has 1000 fen" in run(prepaid, "supply", "B1", "01", "1000", "bank-7").stdout
+        assert "B1 has 10.00 yuan" in run(prepaid, "supply", "B1", "01", "1000", "bank-7").stdout
     assert run(prepaid, "supply", "B1", "01", "1001", "bank-7").exit_code == 2
     assert run(prepaid, "supply", "B1", "77", "1000", "bank-8").exit_code == 2
     assert run(prepaid, "open", "B1", "77").exit_code == 2
@@ -157,9 +159,12 @@ def test_a_batch_goes_from_the_print_shop_to_its_buyers(run, tmp_path):
     assert not any(row["password"] in shown for row in printed)
 
 
-def test_cards_past_their_day_expire(run, tmp_path):
-    run(recharge_card, "issue", "OLD", 2, 1_000, "2020-12-31", "--to", tmp_path / "old.csv")
+async def test_cards_past_their_day_expire(run, database, tmp_path):
+    assert run(recharge_card, "issue", "OLD", 2, 1_000, "2020-12-31", "--to", tmp_path / "past.csv").exit_code == 2
+    assert not (tmp_path / "past.csv").exists()
+    run(recharge_card, "issue", "OLD", 2, 1_000, "2099-12-31", "--to", tmp_path / "old.csv")
     run(recharge_card, "activate", "OLD")
+    await database.execute("UPDATE recharge_card SET expires_on = '2020-12-31'")
     assert "2 cards expired" in run(recharge_card, "expire").stdout
     assert [row["state"] for row in listed(run, recharge_card)] == ["expired"] * 2
 

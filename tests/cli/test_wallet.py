@@ -128,7 +128,7 @@ async def test_an_element_is_retired_unless_a_card_or_an_order_needs_it(run, dat
         done = run("retire-element", image.se_id)
         assert (done.exit_code, told in done.output) == (0, True)
     assert listed(run, "elements") == []
-    assert await database.read_value("SELECT count(*) FROM audit WHERE action = 'retire element'") == 1
+    assert await database.read_value("SELECT count(*) FROM audit WHERE action = 'remove element'") == 1
 
 
 def test_products_are_offered_changed_and_withdrawn(run):

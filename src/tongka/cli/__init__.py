@@ -28,6 +28,7 @@ GROUPS: dict[str, str] = {
     "recharge-card": "recharge cards: issue, activate, list, expire",
     "group-card": "group cards: import what companies allot, list",
     "order": "orders: list, show, refund, and the decision of two people",
+    "todo": "all that waits for people, with its age",
     "operator": "the people who decide and refund orders, and their passphrases",
     "wallet": "cards in phones: issuers' numbers, secure elements, products of the app",
     "payments": "the payment institutions that riders pay at: check-keys",

@@ -33,7 +33,7 @@ def list_operators(config: ConfigOption = None, *, as_json: JsonOption = False) 
     async def work() -> list[dict[str, object]]:
         async with database_of(config) as database:
             found = await operators.every(database)
-        return [{"name": one.name, "active": one.active, "waits; saved by": one.saved_by} for one in found]
+        return [{"name": one.name, "active": one.active, "saved_by": one.saved_by} for one in found]
 
     print_rows(run(work()), as_json=as_json)
 

@@ -28,10 +28,10 @@ WITH saving AS (
         OR NOT EXISTS (SELECT FROM operator WHERE lower(name) = lower($1)) AND (SELECT count(*) FROM operator) < $6
         AS free
 ), saved AS (
-    INSERT INTO operator (name, salt, digest, active, saved_by)
-    SELECT $1, $2, $3, free, CASE WHEN NOT free THEN $4 END FROM saving
-    ON CONFLICT (lower(name)) DO UPDATE SET
-        salt = excluded.salt, digest = excluded.digest, active = excluded.active, saved_by = excluded.saved_by
+    INSERT INTO operator (name, salt, digest, active, saved_by, saved_at)
+    SELECT $1, $2, $3, free, CASE WHEN NOT free THEN $4 END, $7 FROM saving
+    ON CONFLICT (lower(name)) DO UPDATE SET salt = excluded.salt, digest = excluded.digest,
+        active = excluded.active, saved_by = excluded.saved_by, saved_at = excluded.saved_at
     RETURNING name, active
 ), unlocked AS (
     DELETE FROM wrong_guess USING saved WHERE scope = 'operator ' || lower(saved.name)
@@ -76,7 +76,7 @@ async def save(database: Database, operator: Operator, stamp: Stamp, *, alone: b
     He may if he is one of the first two, if it is his own new passphrase, or `alone`: where one person is enough.
     """
     secrets = (operator.name, operator.salt, operator.digest)
-    return bool(await database.fetchval(_SAVE, *secrets, stamp.actor, alone, FIRST))
+    return bool(await database.fetchval(_SAVE, *secrets, stamp.actor, alone, FIRST, stamp.at))
 
 
 async def set_active(database: Database, name: str, stamp: Stamp, *, active: bool, alone: bool = False) -> None:

@@ -1,3 +1,7 @@
+-- The card type of plain payment: nobody issues it, and every rider's codes are of it.
+INSERT INTO ride_card_type (card_type, title, app_id, prepaid) VALUES ('ANT00001', '公交付款', '', false)
+ON CONFLICT DO NOTHING;
+
 -- Whoever changes what administration keeps leaves a row in the audit trail, in the same transaction, whichever way the
 -- change came: a command, or SQL by hand. `tongka.actor` is what the session says of itself (tongka/store/db.py).
 
@@ -66,7 +70,7 @@ ALTER TABLE party ADD COLUMN next_public_key text NOT NULL DEFAULT '';
 ALTER TABLE linkage_channel ADD COLUMN next_sealed_key bytea;
 
 -- Who saved an operator that another has still to let in.
-ALTER TABLE operator ADD COLUMN saved_by text;
+ALTER TABLE operator ADD COLUMN saved_by text, ADD COLUMN saved_at timestamptz;
 
 -- What one operator has said, and another is to say too. One row each time.
 CREATE TABLE proposal (
