@@ -10,7 +10,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "operating" / "operators.md"
 
 def rows():
     return table(
-        ("`tongka …`", "in production", "why"), ((f"`{name}`", who.value, why) for name, (who, why) in AUTHORITY.items())
+        ("`tongka …`", "in production", "why"),
+        ((f"`{name}`", who.value, why) for name, (who, why) in AUTHORITY.items()),
     )
 
 

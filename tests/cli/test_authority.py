@@ -101,7 +101,8 @@ async def test_money_is_made_when_two_operators_say_the_same(office, database):
 
 def test_a_sandbox_asks_nobody(office):
     sandbox = {"TONGKA_MODE": "sandbox"}
-    assert office.run("prepaid", "open", "M1", "01", **sandbox).exit_code == 0
+    opened = office.run("prepaid", "open", "M1", "01", **sandbox)
+    assert opened.exit_code == 0, opened.stderr
     assert "has 50000.00 yuan" in office.run(*SUPPLY, **sandbox).stdout
 
 

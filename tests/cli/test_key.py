@@ -18,7 +18,9 @@ from tongka.errors import Misconfigured
 from tongka.keys import Purpose, keyfile
 from tongka.keys.inventory import fingerprints
 from tongka.keys.keyfile import read_keyfile
+from tongka.store import operators
 from tongka.store.installation import read, recognise
+from tongka.store.stamp import Stamp
 
 PASSPHRASE = "correct horse"
 PROFILE = "huzhou-city-3des"
@@ -280,6 +282,21 @@ async def stamped(tongka, made, postgres, database):
     return run
 
 
+@pytest.fixture
+def agreed(stamped, database, people, production_keys):
+    """The same for what two operators have to say."""
+
+    async def run(*arguments, **more):
+        at = datetime.now(UTC)
+        for operator in people:
+            await operators.save(database, operator, Stamp(at, at.date(), "set up"), alone=True)
+        for name in ("li", "wang"):
+            told = stamped(*arguments, "--operator", name, "--passphrase-file", production_keys / name, **more)
+        return told
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("command", "labels"),
     [
@@ -287,9 +304,10 @@ async def stamped(tongka, made, postgres, database):
         (("rotate-data",), {"data/2"}),
     ],
 )
-async def test_new_keys_are_stamped_by_the_command_that_makes_them(stamped, made, database, command, labels):
+async def test_new_keys_are_stamped_by_the_command_that_makes_them(stamped, agreed, made, database, command, labels):
     before = (await read(database)).keys
-    assert stamped(*command).exit_code == 0
+    told = await agreed(*command) if command[0] == "rotate" else stamped(*command)
+    assert told.exit_code == 0
     after = (await read(database)).keys
     assert after.keys() - before.keys() == labels
     assert after == fingerprints(ring_of(made).rows(), ring_of(made))
@@ -298,12 +316,12 @@ async def test_new_keys_are_stamped_by_the_command_that_makes_them(stamped, made
     assert {row["actor"] for row in rows} == {f"cli:{getpass.getuser()}"}
 
 
-async def test_a_key_that_is_added_to_another_store_is_not_stamped(stamped, tmp_path, database):
+async def test_a_key_that_is_added_to_another_store_is_not_stamped(agreed, tmp_path, database):
     before = await read(database)
     other = {"TONGKA_KEYS_URI": f"software:{tmp_path / 'other.json'}"}
-    told = stamped("generate", "--profile", PROFILE, **other)
+    told = await agreed("generate", "--profile", PROFILE, **other)
     assert (told.exit_code, "is not the one of this installation" in " ".join(told.stderr.split())) == (0, True)
-    told = stamped("rotate", PROFILE, **other)
+    told = await agreed("rotate", PROFILE, **other)
     assert (told.exit_code, "was not told of the keys" in told.stderr) == (0, True)
     assert await read(database) == before
 

@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from tongka.days import ZONE
-from tongka.store import ledger, todo
+from tongka.store import days, todo
+from tongka.store.stamp import Stamp
 from tongka.store.todo import KINDS, Waiting
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=ZONE)
@@ -67,5 +68,6 @@ async def test_proposals_batches_operators_and_open_days_wait(database):
         "operators": ("sun", 1, OLD),
         "days_open": ("2026-11-18", 1, OLD),
     }
-    await ledger.roll_up(database, date(2026, 11, 20))
+    for day in (18, 19, 20):
+        await days.shut(database, date(2026, 11, day), Stamp(NOW, NOW.date(), "li"))
     assert "days_open" not in await look(database)

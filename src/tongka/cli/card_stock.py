@@ -126,9 +126,8 @@ def confirm(
     async def work() -> int:
         actor = await authorised(config, "card-stock confirm", person, batch)
         async with database_of(config, actor) as database:
-            return await card_stock.confirm(
-                database, batch, await stamp_in(database, config, actor), alone=alone(config, person)
-            )
+            stamp = await stamp_in(database, config, actor)
+            return await card_stock.confirm(database, batch, stamp, alone=alone(config, person))
 
     console.print(f"{run(work())} cards of batch {batch} are on the books", highlight=False)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from tongka.cli.acting import Person, agreed, alone, authorised
 from tongka.cli.common import complaints, database_of, settings_of, stamp_at
 from tongka.errors import TongkaError, Unsupported
-from tongka.settings import Settings
 from tongka.store import audit
+from tongka.store.db import is_made
 
 
 async def two_agree(config: Path | None, command: str, contents: str, person: Person) -> bool:
@@ -22,19 +22,9 @@ async def note(config: Path | None, action: str, subject: str, detail: str = "",
     """One row; where it can't be written, it says so, for the record that people keep of a ceremony."""
     stamp = stamp_at(config, person.operator if person else "")
     try:
-        _require_database(settings_of(config))
+        if not is_made(settings_of(config).database):
+            raise Unsupported("this machine has no database of the installation")
         async with database_of(config, stamp.actor) as database:
             await audit.record(database, stamp.at, actor=stamp.actor, action=action, subject=subject, detail=detail)
     except TongkaError as error:
         complaints.print(f"not in the audit trail ({error}): {action} {subject} {detail}", markup=False)
-
-
-def _require_database(settings: Settings) -> None:
-    """On a machine for ceremonies there is none, and none is to be made.
-
-    Raises:
-        Unsupported: there is none.
-
-    """
-    if not settings.database.url and not (Path(settings.database.data_dir) / "pgdata").is_dir():
-        raise Unsupported("this machine has no database of the installation")

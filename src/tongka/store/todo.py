@@ -131,7 +131,7 @@ KINDS = (
     Kind(
         "days_open",
         "business days that are over and not closed",
-        "tongka ledger roll-up DAY",
+        "tongka day close DAY",
         "SELECT business_date::text AS name, min(posted_at) AS since, NULL::bigint AS amount_fen FROM transfer"
         " WHERE business_date > coalesce((SELECT max(business_date) FROM closed_day), '-infinity')"
         " AND business_date < (SELECT today FROM moment) GROUP BY business_date",
