@@ -100,10 +100,10 @@ async def test_money_is_made_when_two_operators_say_the_same(office, database):
 
 
 def test_a_sandbox_asks_nobody(office):
-    sandbox = {"TONGKA_MODE": "sandbox"}
-    opened = office.run("prepaid", "open", "M1", "01", **sandbox)
+    office.variables |= {"TONGKA_MODE": "sandbox", "TONGKA_KEYS_URI": f"software:{office.folder / 'trials.json'}"}
+    opened = office.run("prepaid", "open", "M1", "01")
     assert opened.exit_code == 0, opened.stderr
-    assert "has 50000.00 yuan" in office.run(*SUPPLY, **sandbox).stdout
+    assert "has 50000.00 yuan" in office.run(*SUPPLY).stdout
 
 
 async def test_a_proposal_is_forgotten_after_a_week_and_an_agreement_after_an_hour(database):

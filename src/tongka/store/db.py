@@ -51,7 +51,7 @@ class Database:
     """An open database. `fetch…` and `execute` may write; `read…` may not, and is repeated when a connection breaks.
 
     Attributes:
-        actor: who changes what administration keeps; the triggers of 0072_administration.sql write it down.
+        actor: who changes what administration keeps; the triggers of 0077_administration.sql write it down.
 
     """
 

@@ -1,4 +1,4 @@
-"""What needs two operators: one says it, another says the same. The table: 0072_administration.sql."""
+"""What needs two operators: one says it, another says the same. The table: 0077_administration.sql."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
