@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tongka.days import ZONE
-from tongka.errors import LedgerRefused
+from tongka.errors import Busy, LedgerRefused
 from tongka.ledger import Account, Posting
 from tongka.store import day_figures, days
 from tongka.store.day_checks import DAY_CHECKS
@@ -98,6 +98,37 @@ async def test_a_day_is_added_up_whole_or_not_at_all(database, monkeypatch, name
     assert await check(database, CHECKS) == []
 
 
+async def test_what_writes_for_too_long_puts_the_closing_off(database, monkeypatch):
+    monkeypatch.setattr(days, "WAIT_S", 1)
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE transfer IN ROW EXCLUSIVE MODE")
+        with pytest.raises(Busy, match="next turn"):
+            await shut(database, DAY, STAMP)
+    assert await shut(database, DAY, STAMP)
+
+
+async def test_a_role_that_serves_closes_days_and_opens_none(database):
+    """It may insert, and owns nothing."""
+    await put(database)
+    role = f"serving_{await database.read_value('SELECT current_database()')}"
+    await database.execute(f"CREATE ROLE {role}")
+    try:
+        async with database.transaction() as connection:
+            await connection.execute(f"GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+            await connection.execute(f"SET LOCAL ROLE {role}")
+            assert await connection.fetchval(days._SHUT, DAY, NOON, "test") is None
+            assert await connection.fetchval(days._SHUT, DAY, NOON, "test") == DAY
+        async with database.transaction() as connection:
+            await connection.execute(f"SET LOCAL ROLE {role}")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("SELECT guard_days_through('2020-01-01')")
+        with pytest.raises(LedgerRefused, match="day_is_closed"):
+            await put(database)
+    finally:
+        await database.execute(f"DROP OWNED BY {role}")
+        await database.execute(f"DROP ROLE {role}")
+
+
 async def test_a_day_that_could_not_be_shut_is_open(database, monkeypatch):
     await put(database)
     monkeypatch.setattr(days, "_SHUT", "SELECT 1 / 0")
@@ -135,6 +166,7 @@ async def test_every_account_begins_with_what_it_ended_with(database):
 
 DAMAGE = {
     "day_guards_in_place": "ALTER TABLE transfer DISABLE TRIGGER transfer_day_open",
+    "closed_days_are_guarded": "INSERT INTO closed_day (business_date, closed_at) VALUES ('2025-06-05', now())",
     "days_follow_one_another": "DELETE FROM closed_day WHERE business_date = '2025-06-03'",
     "balances_chain": "UPDATE account_rollup SET opening_fen = opening_fen + 1 WHERE business_date = '2025-06-03'",
     "figures_are_the_lists": "UPDATE day_figure SET lines = lines + 1",

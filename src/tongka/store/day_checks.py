@@ -37,6 +37,16 @@ DAY_CHECKS = (
         """,
     ),
     Check(
+        "closed_days_are_guarded",
+        "the trigger that refuses transfers on closed days knows the last of them",
+        """
+        SELECT last.day, pg_get_triggerdef(t.oid) AS guard
+        FROM (SELECT coalesce(max(business_date), '-infinity') AS day FROM closed_day) AS last
+        JOIN pg_trigger t ON t.tgrelid = 'transfer'::regclass AND t.tgname = 'transfer_day_open'
+        WHERE position(format('WHEN ((new.business_date <= %L::date))', last.day) IN pg_get_triggerdef(t.oid)) = 0
+        """,
+    ),
+    Check(
         "days_follow_one_another",
         "no day is closed before the one before it, and none is added up before it",
         """

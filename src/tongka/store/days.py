@@ -1,8 +1,9 @@
 """Business days in PostgreSQL: closed one after the other, and then never touched again.
 
-A day is closed in two steps. The first shuts it: for some milliseconds nobody posts, so that every transfer of the day
-is there and none comes afterwards; the table's own trigger refuses them. The second adds the day up from rows which
-cannot change any more, so that a process may die anywhere between: whoever comes next goes on.
+A day is closed in two steps. The first shuts it: for some milliseconds nobody posts, so that every transfer of it
+is there and none comes afterwards; the table's own trigger refuses them, its condition names the day. The second
+adds the day up from rows which cannot change any more, so that a process may die anywhere between: whoever comes next
+goes on.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ import asyncpg
 from tongka.errors import Busy, Failed, Refused
 from tongka.ledger import Account
 from tongka.store.db import Database
-from tongka.store.leases import Leased
 from tongka.store.ledger import LEGS
 from tongka.store.parties import REFRESH_S
 from tongka.store.stamp import Stamp
@@ -119,12 +119,7 @@ async def without_figures(database: Database) -> list[date]:
 
 # --- closing ----------------------------------------------------------------------------------------------------------
 
-_SHUT = """
-WITH shut AS (
-    INSERT INTO closed_day (business_date, closed_at, closed_by) VALUES ($1, $2, $3) RETURNING business_date
-)
-INSERT INTO audit (at, actor, action, subject) SELECT $2, $3, 'close day', business_date::text FROM shut
-"""
+_SHUT = "SELECT shut_day($1, $2, $3)"
 
 
 async def shut(database: Database, day: date, stamp: Stamp) -> bool:
@@ -138,24 +133,12 @@ async def shut(database: Database, day: date, stamp: Stamp) -> bool:
     try:
         async with database.transaction() as connection:
             await connection.execute(f"SET LOCAL lock_timeout = '{WAIT_S}s'")
-            # It waits for every statement that writes transfers, and keeps out new ones and whoever else closes a day.
-            await connection.execute("LOCK TABLE transfer IN SHARE ROW EXCLUSIVE MODE")
-            if await _is_shut(connection, day):
-                return False
-            await connection.execute(_SHUT, day, stamp.at, stamp.actor)
+            hindered: date | None = await connection.fetchval(_SHUT, day, stamp.at, stamp.actor)
     except asyncpg.LockNotAvailableError as error:
         raise Busy(f"transfers have been under way for {WAIT_S} s; {day} is closed at the next turn") from error
-    return True
-
-
-async def _is_shut(connection: Leased, day: date) -> bool:
-    last: date | None = await connection.fetchval("SELECT max(business_date) FROM closed_day")
-    first: date | None = (
-        last + ONE_DAY if last else await connection.fetchval("SELECT min(business_date) FROM transfer")
-    )
-    if first is not None and first < day:
-        raise DayRefused(f"{first} is open; days are closed one after the other")
-    return last is not None and day <= last
+    if hindered is not None and hindered < day:
+        raise DayRefused(f"{hindered} is open; days are closed one after the other")
+    return hindered is None
 
 
 _ROLL_UP = f"""
