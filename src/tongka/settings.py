@@ -99,6 +99,10 @@ class Keys(Section, frozen=True):
     ] = ""
 
 
+REPLIES_DAYS_MIN = 31
+"""Longer than any partner goes on asking what became of a request."""
+
+
 class City(Section, frozen=True):
     """The rules of this city. Dates are Asia/Shanghai."""
 
@@ -125,6 +129,10 @@ class City(Section, frozen=True):
     shared_load_keys: Annotated[
         bool, Meta(description="another platform loads with the same keys: a counter alone then proves nothing")
     ] = False
+
+    keep_replies_days: Annotated[
+        int, Meta(description="after which the card front's stored answers are removed, 31 or more; 0: never", ge=0)
+    ] = 0
 
     @property
     def cut(self) -> time:
@@ -413,6 +421,10 @@ CONSISTENT = (
     Check(
         lambda s: s.database.pool_min <= s.database.pool_max,
         "database.pool_min is above database.pool_max; raise the one or lower the other",
+    ),
+    Check(
+        lambda s: not s.city.keep_replies_days or s.city.keep_replies_days >= REPLIES_DAYS_MIN,
+        f"city.keep_replies_days: partners repeat what broke off for weeks; {REPLIES_DAYS_MIN} or more, or 0",
     ),
     Check(
         lambda s: s.keys.uri.startswith("pkcs11:") == bool(s.keys.companion_file),

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -22,7 +23,7 @@ from tongka.partners.alipay import notify
 from tongka.partners.linkage import notify as low_balances
 from tongka.payments import till
 from tongka.sandbox import notices
-from tongka.store import audit
+from tongka.store import audit, retention
 from tongka.store.parties import REFRESH_S
 from tongka.system import System
 
@@ -57,6 +58,7 @@ def jobs(system: System) -> tuple[Job, ...]:
         *_rides(system),
         Job("notices", RIDES_S, lambda: notify.send_due(system)),
         *_app(system),
+        *_retention(system),
         Job("day end", DAY_END_S, lambda: day.close_due(system)),
         Job("open day", OPEN_DAY_S, system.open_day.refresh),
         Job("seal", SEAL_S, lambda: audit.seal(system.database, system.clock())),
@@ -89,6 +91,13 @@ def _app(system: System) -> Iterator[Job]:
     yield Job("old tokens", FORGET_S, lambda: identity.forget(system))
     if till.NAME in system.acquirers:
         yield Job("till notices", PAYMENTS_S, lambda: notices.send_due(system))
+
+
+def _retention(system: System) -> Iterator[Job]:
+    """What is kept for a time only."""
+    if days := system.settings.city.keep_replies_days:
+        age = timedelta(days=days)
+        yield Job("old replies", FORGET_S, lambda: retention.forget_replies(system.database, system.clock() - age))
 
 
 async def run(system: System, stop: asyncio.Event) -> None:

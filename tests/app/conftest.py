@@ -124,7 +124,8 @@ def purse(phone: Agent):
 
 
 @pytest.fixture
-async def shop(database, monkeypatch) -> Shop:
+async def shop(serving_database, monkeypatch) -> Shop:
+    database = serving_database
     monkeypatch.setattr(session, "ASIDE_S", 0.0)
     now = [datetime(2026, 3, 2, 8, 0, 0, tzinfo=ZONE)]
     clock = lambda: now[0]  # noqa: E731

@@ -119,7 +119,9 @@ class World:
 
 
 @pytest.fixture
-async def world(database: Database) -> World:
+async def world(serving_database: Database) -> World:
+    """In the role that serves: what a journey needs, that role must be allowed."""
+    database = serving_database
     ring = KeyRing.generate(PROFILES.values(), secrets.token_bytes)
     partner_key = sm2.generate()
     hsm = SoftwareHsm(ring)

@@ -139,7 +139,8 @@ def mint() -> Mint:
 
 
 @pytest.fixture
-async def city(database, mint):
+async def city(serving_database, mint):
+    database = serving_database
     now = [MORNING]
     system = System(
         settings=Settings(merchant=Merchant(patience_s=3600)),

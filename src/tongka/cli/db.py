@@ -1,5 +1,7 @@
 """`tongka db`: the schema of the database."""
 
+from typing import Annotated
+
 import typer
 from rich.table import Table
 
@@ -13,23 +15,56 @@ from tongka.cli.common import (
     print_rows,
     run,
 )
+from tongka.errors import Refused
 from tongka.installation import Stamp
 from tongka.store import installation as stamps
-from tongka.store import migrate
+from tongka.store import migrate, roles
 from tongka.store.db import Database
 
 app = typer.Typer(no_args_is_help=True, help="The database and its schema.")
 
 
 @app.command()
-def upgrade(config: ConfigOption = None) -> None:
-    """Bring the schema to this version's; starts the embedded server if no database.url is set."""
+def upgrade(
+    config: ConfigOption = None,
+    *,
+    online: Annotated[bool, typer.Option("--online", help="Although other processes of the platform run.")] = False,
+) -> None:
+    """Bring the schema to this version's, and give the serving roles what is new; stop `serve` and `worker` before.
+
+    Needs the role that owns the tables. Starts the embedded server if no database.url is set.
+    """
 
     async def work() -> int:
         async with any_database_of(config) as database:
-            return len(await migrate.upgrade(database, on_applied=lambda one: console.print(f"applied {one}")))
+            if not online and (others := await migrate.others_at_work(database)):
+                raise Refused(
+                    f"{others} sessions of the platform are connected; stop serve and worker, or add --online"
+                )
+            done = await migrate.upgrade(database, on_applied=lambda one: console.print(f"applied {one}"))
+            for role in await roles.grant_again(database) if done else ():
+                console.print(f"role {role} may use what is new", highlight=False)
+            return len(done)
 
     console.print("the schema is up to date" if not run(work()) else "done")
+
+
+@app.command()
+def grant(
+    role: Annotated[str, typer.Argument(help="A role of the server, made by CREATE ROLE.")],
+    config: ConfigOption = None,
+    *,
+    reads_only: Annotated[bool, typer.Option("--read-only", help="For reports and auditors.")] = False,
+) -> None:
+    """Let a role serve: use the tables, but not alter them, nor change what is append-only. Run as their owner."""
+
+    async def work() -> None:
+        async with any_database_of(config) as database:
+            await migrate.require_current(database)
+            await roles.grant(database, role, reads_only=reads_only)
+
+    run(work())
+    console.print(f"role {role} may {'read' if reads_only else 'serve'}", highlight=False)
 
 
 @app.command()

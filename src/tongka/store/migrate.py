@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 )
 """
 
+_SERVING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'tongka%'
+  AND application_name <> current_setting('application_name')
+"""
+"""Sessions name their process and version; commands are not counted, nor we."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -119,6 +126,12 @@ async def _apply_next(database: Database, known: Iterable[Migration]) -> Migrati
             todo[0].number, todo[0].name, todo[0].checksum,
         )  # fmt: skip
         return todo[0]
+
+
+async def others_at_work(database: Database) -> int:
+    """How many sessions of serving processes there are: they would fail on tables that change under them."""
+    count: int = await database.read_value(_SERVING)
+    return count
 
 
 async def require_current(database: Database) -> None:
