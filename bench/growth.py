@@ -73,7 +73,7 @@ def tell(what: str, count: int, grown: Counter[str]) -> None:
 
 async def measure(folder: Path, count: int) -> None:
     document = json.loads((folder / "sandbox.json").read_bytes())
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder / "postgres")
     await asyncio.to_thread(server.start)
     connection = await asyncpg.connect(server.url)
     before = await sizes(connection)

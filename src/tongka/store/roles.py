@@ -12,16 +12,20 @@ from tongka.store.db import Database
 APPEND_ONLY = frozenset({"transfer", "audit", "audit_seal", "audit_epoch"})
 READ_ONLY = frozenset({"schema_migration"})
 DELETABLE = frozenset({
-    "app_product", "app_token", "calls", "card_batch", "card_batch_line", "decision", "group_unlock", "reply",
-    "ride_credential", "rider_blacklist", "secure_element", "wallet_round",
+    "app_product", "app_token", "calls", "card_batch", "card_batch_line", "decision", "group_unlock",
+    "installation_key", "reply", "ride_credential", "rider_blacklist", "secure_element", "wallet_round",
 })  # fmt: skip
 """Tables whose rows may go; a test compares it with the statements of the store."""
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 _NAMED = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname = $1"
-_SCHEMA = "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}", "GRANT USAGE ON SCHEMA public TO {role}"
+_READING = (
+    "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}",
+    "GRANT USAGE ON SCHEMA public TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+)
+"""Views are among them."""
 _SEQUENCES = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
-_READER = "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
 
 _GRANTED = """
 SELECT r.rolname AS role, NOT bool_or(given.privilege_type = 'INSERT') AS reads_only
@@ -36,13 +40,11 @@ WHERE oid = to_regclass('audit') AND pg_has_role(current_user, relowner, 'MEMBER
 """
 
 
-def privileges(table: str) -> str:
-    """What the serving role may do with a table."""
-    if table in READ_ONLY:
-        return "SELECT"
+def writing(table: str) -> str:
+    """What the serving role may do with a table besides reading it."""
     if table in APPEND_ONLY:
-        return "SELECT, INSERT"
-    return "SELECT, INSERT, UPDATE, DELETE" if table in DELETABLE else "SELECT, INSERT, UPDATE"
+        return "INSERT"
+    return "INSERT, UPDATE, DELETE" if table in DELETABLE else "INSERT, UPDATE"
 
 
 async def grant(database: Database, role: str, *, reads_only: bool = False) -> None:
@@ -63,13 +65,13 @@ async def grant(database: Database, role: str, *, reads_only: bool = False) -> N
 
 
 def _grants(tables: list[str], *, reads_only: bool) -> Iterator[str]:
-    yield from _SCHEMA
+    yield from _READING
     if reads_only:
-        yield _READER
         return
     yield _SEQUENCES
     for table in tables:
-        yield f'GRANT {privileges(table)} ON "{table}" TO {{role}}'
+        if table not in READ_ONLY:
+            yield f'GRANT {writing(table)} ON "{table}" TO {{role}}'
 
 
 async def grant_again(database: Database) -> list[str]:
