@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
 
+import structlog
+
 from tongka import logs
 from tongka.cores import Cores
 from tongka.days import ZONE
@@ -26,9 +28,12 @@ from tongka.store.days import OpenDay
 from tongka.store.db import PLATFORM, Database, durability, open_database
 from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
+from tongka.store.roles import owner_complaint
 from tongka.system import System
 
 SIMULATOR = "simulator"
+
+log = structlog.get_logger()
 
 
 def now() -> datetime:
@@ -62,6 +67,7 @@ async def open_system(
             refuse_unsafe(settings, await durability(database), sandbox_keys=sandbox_keys)
             await require_current(database)
             await require_continuity(database)
+            await _warn_of_owner(settings, database, role)
             stamped = await installation.recognise(database, settings.mode, await hsm.fingerprints(), clock())
             with closing(Cores.all()) as cores:
                 acquirers = open_acquirers(settings, database, clock, secrets.token_bytes)
@@ -82,6 +88,13 @@ async def open_system(
             await database.close()
     finally:
         await hsm.close()
+
+
+async def _warn_of_owner(settings: Settings, database: Database, role: str) -> None:
+    """A serving process that owns the tables is told of, where there is a choice: the embedded server has one role."""
+    asked = settings.mode == "production" and settings.database.url and role != "cli"
+    if asked and (complaint := await owner_complaint(database)):
+        log.warning("not as it should be in production", text=complaint)
 
 
 def _institution(settings: Settings, database: Database) -> PaymentInstitution:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tongka import logs, processes
-from tongka.days import business_date
+from tongka.days import ZONE, business_date
 from tongka.errors import TongkaError
 from tongka.money import format_yuan
 from tongka.production import refuse_astray
@@ -150,8 +151,22 @@ def complain(error: TongkaError, of: str = "") -> None:
 
 
 def print_json(value: Any) -> None:
-    """Dataclasses, dates and enums included."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Dataclasses, dates and enums included; moments in the city's time, with its offset."""
+    plain = _in_city_time(msgspec.to_builtins(value, builtin_types=(datetime,)))
+    typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+
+
+def _in_city_time(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(ZONE)
+    if isinstance(value, dict):
+        return {name: _in_city_time(one) for name, one in value.items()}
+    return [_in_city_time(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def moment(at: datetime) -> str:
+    """For people: the city's time, to the second."""
+    return f"{at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}"
 
 
 def print_rows(rows: list[dict[str, object]], *, as_json: bool) -> None:
@@ -171,4 +186,8 @@ def print_rows(rows: list[dict[str, object]], *, as_json: bool) -> None:
 def _text(name: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return moment(value)
     return format_yuan(value) if name.endswith("_fen") and isinstance(value, int) else str(value)

@@ -1,6 +1,6 @@
 """`tongka db`: the schema of the database."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,6 +11,7 @@ from tongka.cli.common import (
     any_database_of,
     console,
     database_of,
+    moment,
     print_json,
     print_rows,
     run,
@@ -71,7 +72,7 @@ def grant(
 def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """List the migrations and when they were applied; exit code 1 if some are pending."""
 
-    async def work() -> list[dict[str, str]]:
+    async def work() -> list[dict[str, Any]]:
         async with any_database_of(config) as database:
             return await _states(database)
 
@@ -81,7 +82,8 @@ def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     else:
         table = Table("migration", "applied")
         for state in states:
-            table.add_row(state["migration"], state["applied_at"] or "pending")
+            at = state["applied_at"]
+            table.add_row(state["migration"], moment(at) if at else "pending")
         console.print(table)
     raise typer.Exit(int(any(not state["applied_at"] for state in states)))
 
@@ -105,11 +107,11 @@ def installation(config: ConfigOption = None, *, as_json: JsonOption = False) ->
         )
 
 
-async def _states(database: Database) -> list[dict[str, str]]:
+async def _states(database: Database) -> list[dict[str, Any]]:
     recorded = await migrate.applied(database)
     migrate.pending(migrate.migrations(), recorded)  # complains if database and software do not belong together
-    states = []
+    states: list[dict[str, Any]] = []
     for migration in migrate.migrations():
         record = recorded.get(migration.number)
-        states.append({"migration": str(migration), "applied_at": f"{record.at:%Y-%m-%d %H:%M:%S%z}" if record else ""})
+        states.append({"migration": str(migration), "applied_at": record.at if record else None})
     return states

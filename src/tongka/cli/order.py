@@ -10,8 +10,7 @@ from rich.table import Table
 
 from tongka.card.files import LogRecord
 from tongka.cli.acting import OperatorOption, PassphraseOption, acting
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_json, run, system_of
-from tongka.days import ZONE
+from tongka.cli.common import ConfigOption, JsonOption, console, database_of, moment, print_json, run, system_of
 from tongka.errors import TongkaError
 from tongka.journeys import decide as journey
 from tongka.journeys import refund as refunds
@@ -76,7 +75,7 @@ def list_orders(  # noqa: PLR0917 - options of a command
     table = Table("order", "card", "kind", "state", "amount", "moved")
     for one in found:
         table.add_row(
-            one.order_no, one.card_no, one.kind, _state(one.state), format_yuan(one.amount_fen), _moment(one.moved_at)
+            one.order_no, one.card_no, one.kind, _state(one.state), format_yuan(one.amount_fen), moment(one.moved_at)
         )
     console.print(table)
 
@@ -205,10 +204,6 @@ def _state(state: str) -> str:
     return f"{state} {State(state).name.lower()}"
 
 
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(ZONE):%Y-%m-%d %H:%M:%S}"
-
-
 def _print_sheet(sheet: Sheet) -> None:
     facts = Table(show_header=False)
     for name, value in sheet.order.items():
@@ -233,7 +228,7 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
 
 def _fact(name: str, value: object) -> str:
     if isinstance(value, datetime):
-        return _moment(value)
+        return moment(value)
     if name.endswith("_fen") or name == "amount":
         return format_yuan(int(str(value)))
     if name == "state":

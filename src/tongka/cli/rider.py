@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, print_rows, run, stamp_of, system_of
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    database_of,
+    moment,
+    print_rows,
+    run,
+    stamp_of,
+    system_of,
+)
 from tongka.errors import Malformed
 from tongka.ledger import RECEIVABLE
 from tongka.money import format_yuan
@@ -73,7 +83,7 @@ def show(user_id: UserArgument, config: ConfigOption = None, *, as_json: JsonOpt
     print_rows([asdict(rider)], as_json=as_json)
     if not as_json:
         for message in told:
-            console.print(f"{message.at:%Y-%m-%d %H:%M} {message.subject} {message.body}", highlight=False)
+            console.print(f"{moment(message.at)} {message.subject} {message.body}", highlight=False)
 
 
 @app.command()
