@@ -27,7 +27,7 @@ from tongka.sandbox.card.personalise import furnish
 from tongka.store.embedded import EmbeddedPostgres
 
 GATE = "BUS192-1"
-WAIT_S = 120
+QUIET_S = 20
 ROOM_FEN = 50_000
 SIZES = """
 SELECT relname AS name, pg_total_relation_size(oid) AS size
@@ -43,7 +43,7 @@ async def loads(folder: Path, document: dict, count: int) -> None:
             await front.top_up(cards[number % len(cards)], 1, secrets.token_hex(10))
 
 
-async def rides(stage: Stage, connection: asyncpg.Connection, count: int) -> None:
+async def rides(stage: Stage, connection: asyncpg.Connection, count: int) -> int:
     users = stage.document["alipay"]["users"]
     url = stage.document["merchant"]["upload_url"]
     async with stage.http() as http:
@@ -54,11 +54,17 @@ async def rides(stage: Stage, connection: asyncpg.Connection, count: int) -> Non
             gates[GATE].show(await _code(stage, http, users[number % len(users)]["user_id"]))
         for gate in gates.values():
             await gate.upload(http, url)
-    until = monotonic() + WAIT_S
-    while await connection.fetchval("SELECT count(*) FROM ride_trade") < count:
-        if monotonic() > until:
-            raise TimeoutError("the rides are not settled")
+    return await settled(connection)
+
+
+async def settled(connection: asyncpg.Connection) -> int:
+    """How many rides were settled, once there come no more."""
+    known, until = 0, monotonic() + QUIET_S
+    while monotonic() < until:
+        now = await connection.fetchval("SELECT count(*) FROM ride_trade")
+        known, until = now, monotonic() + QUIET_S if now > known else until
         await asyncio.sleep(1)
+    return known
 
 
 async def sizes(connection: asyncpg.Connection) -> Counter[str]:
@@ -79,10 +85,10 @@ async def measure(folder: Path, count: int) -> None:
     before = await sizes(connection)
     await loads(folder, document, count)
     between = await sizes(connection)
-    await rides(Stage(document, Console(quiet=True), Show.STORY), connection, count)
+    ridden = await rides(Stage(document, Console(quiet=True), Show.STORY), connection, count)
     after = await sizes(connection)
     tell("a load", count, between - before)
-    tell("a ride", count, after - between)
+    tell("a ride", ridden, after - between)
     await connection.close()
     await asyncio.to_thread(server.close)
 

@@ -22,7 +22,7 @@ from tongka.journeys.refusals import (
 )
 from tongka.journeys.topup import new_order
 from tongka.orders import CHARGEABLE, RELEASED, Event, Kind, MoveForbidden, State
-from tongka.settings import City
+from tongka.settings_city import City
 from tongka.store import ledger, orders
 from tongka.store.orders import Order
 

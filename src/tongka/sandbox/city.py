@@ -30,7 +30,7 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from tongka import settings
+from tongka import settings, settings_city
 from tongka.card.profiles import PROFILES
 from tongka.crypto import sm2
 from tongka.days import business_date
@@ -161,7 +161,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         database=settings.Database(data_dir=str(folder / "postgres")),
         web=settings.Web(host=host, port=port),
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
-        city=settings.City(sweep_s=SWEEP_S),
+        city=settings_city.City(sweep_s=SWEEP_S),
         payments=Payments(institution="simulator", ask_again_s=SWEEP_S),
         rides=settings.Rides(timestamp_window_s=0, calls_per_s=100_000, certificate_file=str(folder / GATEWAY_CRT)),
         merchant=settings.Merchant(
