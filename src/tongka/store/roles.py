@@ -13,7 +13,8 @@ APPEND_ONLY = frozenset({"transfer", "audit", "audit_seal", "audit_epoch"})
 READ_ONLY = frozenset({"schema_migration"})
 DELETABLE = frozenset({
     "app_product", "app_token", "calls", "card_batch", "card_batch_line", "decision", "group_unlock",
-    "installation_key", "reply", "ride_credential", "rider_blacklist", "secure_element", "wallet_round",
+    "installation_key", "proposal", "reply", "ride_credential", "rider_blacklist", "secure_element", "wallet_round",
+    "wrong_guess",
 })  # fmt: skip
 """Tables whose rows may go; a test compares it with the statements of the store."""
 
