@@ -301,30 +301,20 @@ def set_status(aid: bytes, *, locked: bool) -> Command:
     return Command(0x80, 0xF0, 0x40, LOCKED if locked else 0x00, aid)
 
 
-@dataclass(frozen=True, slots=True)
-class Cplc:
-    """The card production life cycle data, 42 bytes; what names the chip is read out of it (table of tag 9F7F)."""
+CPLC_TAG, CPLC_LEN = 0x9F7F, 42
 
-    raw: bytes
-    LENGTH = 42
 
-    @classmethod
-    def parse(cls, answer: bytes) -> Self:
-        """Read the answer of GET DATA, with or without its tag.
+def read_cplc(answer: bytes) -> bytes:
+    """The card production life cycle data in the answer of GET DATA, with or without its tag.
 
-        Raises:
-            Malformed: not 42 bytes.
+    Raises:
+        Malformed: not 42 bytes.
 
-        """
-        raw = answer if len(answer) == cls.LENGTH else dict(read_tlvs(answer)).get(0x9F7F, b"")
-        if len(raw) != cls.LENGTH:
-            raise Malformed("CPLC", f"{cls.LENGTH} bytes are expected")
-        return cls(raw)
-
-    @property
-    def serial(self) -> bytes:
-        """Fabricator 2‖type 2‖fabrication date 2, serial number 4, batch 2: which chip this is."""
-        return self.raw[0:4] + self.raw[10:18]
+    """
+    raw = answer if len(answer) == CPLC_LEN else dict(read_tlvs(answer)).get(CPLC_TAG, b"")
+    if len(raw) != CPLC_LEN:
+        raise Malformed("CPLC", f"{CPLC_LEN} bytes are expected")
+    return raw
 
 
 def get_cplc() -> Command:

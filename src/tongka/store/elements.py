@@ -14,7 +14,7 @@ class NumbersUsedUp(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A secure element; `keys` are sealed, `cplc` is what the chip proved to be, None before its first channel."""
+    """A secure element; `keys` are sealed, `cplc` is what the chip of the latest channel told, None if none did."""
 
     se_id: str
     device_id: str

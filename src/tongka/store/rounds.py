@@ -15,7 +15,7 @@ class Advance:
         element: the chip that it has commands for, or that it is done with; empty where neither.
         held_until: how long the session may be silent before another takes the chip; None where it is done with it.
         silent_since: another session that held the chip no longer than this has lost it.
-        cplc: what the chip has proved to be; known chips stay what they are.
+        cplc: what the chip told that has just proved its keys; where it differs from the known, both are audited.
 
     """
 
@@ -33,12 +33,18 @@ class Advance:
 
 
 _ADVANCE = """
-WITH held AS (
+WITH known AS (
+    SELECT se_id, cplc FROM secure_element WHERE se_id = $9
+), held AS (
     UPDATE secure_element
     SET holder = CASE WHEN $10::timestamptz IS NULL THEN '' ELSE $1 END, held_until = $10::timestamptz,
-        cplc = coalesce(cplc, $11)
+        cplc = coalesce($11, cplc)
     WHERE se_id = $9 AND (holder = $1 OR ($10::timestamptz IS NOT NULL AND (holder = '' OR held_until <= $12)))
     RETURNING se_id
+), changed AS (
+    INSERT INTO audit (at, actor, action, subject, detail)
+    SELECT $7, 'wallet', 'chip changed', se_id, encode(cplc, 'hex') || ' ' || encode($11, 'hex')
+    FROM known JOIN held USING (se_id) WHERE cplc <> $11
 ), advanced AS (
     UPDATE wallet_order
     SET round = round + 1, greeted = false, program = $4, state = $5, reason = $6, contacted_at = $7

@@ -220,8 +220,7 @@ def test_files_of_no_card_type_make_no_purse(host):
 
 def test_the_cplc_needs_no_channel_and_names_the_chip(host):
     host.element.power_on()
-    cplc = gp.Cplc.parse(send(host.element, gp.get_cplc()).require())
-    assert cplc.raw == host.element.image.cplc
+    assert gp.read_cplc(send(host.element, gp.get_cplc()).require()) == host.element.image.cplc
     assert send(host.element, Command(0x80, 0xCA, 0x00, 0x66, le=256)).sw == Answer.REFERENCE_NOT_FOUND
 
 

@@ -92,7 +92,7 @@ async def test_a_session_from_handshake_to_stop_in_either_spelling(start, stop):
     assert third["localAgentStatus"] == {"localAgentStatusEnum": "PROCESSED", "executedSeRamCommands": 1}
     (answered,) = third["ramResponses"]
     assert answered["ramResponseType"] == "seRamResponse"
-    assert gp.Cplc.parse(bytes.fromhex(answered["listOfRAPDU"][0])[:-2]).raw == IMAGE.cplc
+    assert gp.read_cplc(bytes.fromhex(answered["listOfRAPDU"][0])[:-2]) == IMAGE.cplc
     assert answered["listOfRAPDU"][1] == "6700"
     assert (third["round"], "round" in second) == (2, False)
 

@@ -3,9 +3,9 @@
 The session's keys are made by the HSM, and kept only as the sealed part of the script's state. A channel ends whenever
 the element loses its power; then a command is refused, and the script opens another.
 
-Before that the chip is asked who it is: the production data (CPLC) that its maker wrote into it. They are kept when the
-channel has proved that this chip holds the element's keys; another chip is refused from then on. Not every element
-tells them, so a no costs nothing: the question stands at the end of a list, where agents that stop at a refusal stop.
+Before that the chip is asked who it is: the production data (CPLC) that its maker wrote into it. They are noted when
+the channel has proved that this chip holds the element's keys. The keys alone decide: what is told in the clear refuses
+nothing. Not every element tells them; the question stands at the end of a list, where agents that stop at a no stop.
 """
 
 from contextlib import suppress
@@ -17,7 +17,6 @@ from tongka.card.secure_channel import Channel, initialize_update
 from tongka.card.secure_channel.protocol import CHALLENGE_LEN
 from tongka.errors import CardError, Malformed
 from tongka.journeys.wallet.program import ElementRefuses, Heard, LookAgain, Phase, Run, Said
-from tongka.journeys.wallet.refusals import WrongElement
 from tongka.keys import ElementKeys
 
 CHANNEL = "channel"
@@ -33,25 +32,13 @@ def who(run: Run) -> tuple[Command, Command]:
 
 
 def meet(run: Run, heard: Heard) -> Heard:
-    """Who the chip is, by the last answers; the others. Where only these are missing, it is asked on its own.
-
-    Raises:
-        WrongElement: not the one that the element was.
-
-    """
+    """Who the chip says it is, by the last answers; the others. Where only these are missing, it is asked once more."""
     told = heard[-1]
     run.program.met = told is not None or not heard.script
     if told is not None and told.ok:
         with suppress(Malformed):
-            _compare(run, gp.Cplc.parse(told.data))
+            run.program.cplc = gp.read_cplc(told.data)
     return Heard(heard.answers[: -len(who(run))])
-
-
-def _compare(run: Run, told: gp.Cplc) -> None:
-    known = run.element.cplc
-    if known is not None and gp.Cplc(known).serial != told.serial:
-        raise WrongElement(f"another chip answers as element {run.element.se_id}")
-    run.program.cplc = told.raw
 
 
 async def begin(run: Run, after: str) -> Said:

@@ -45,12 +45,6 @@ class NoCommonGround(Refused):
     code = "no_common_ground"
 
 
-class WrongElement(Refused):
-    """Another chip answers under the element's identifier than the one that opened a secure channel before."""
-
-    code = "wrong_element"
-
-
 class NotPaid(Refused):
     """The order is not paid."""
 

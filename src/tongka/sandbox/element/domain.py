@@ -24,7 +24,7 @@ Write = Callable[[ElementImage], ElementImage]
 
 SEQUENCE_MAX = {"02": 0xFFFF, "03": 0xFFFFFF}
 NO_RECEIPT = b"\x00"
-CPLC_TAG, DIVERSIFICATION = 0x9F7F, slice(8, 18)
+DIVERSIFICATION = slice(8, 18)
 """The diversification data is taken out of the CPLC: fabrication date, serial number, batch."""
 
 
@@ -89,9 +89,9 @@ def external_authenticate(image: ElementImage, session: DomainSession, command: 
 
 
 def get_data(image: ElementImage, _session: DomainSession, command: Command) -> Done:
-    if (command.p1, command.p2) != (CPLC_TAG >> 8, CPLC_TAG & 0xFF):
+    if (command.p1, command.p2) != (gp.CPLC_TAG >> 8, gp.CPLC_TAG & 0xFF):
         raise Refusal(Answer.REFERENCE_NOT_FOUND)
-    return Done(gp.tlv(CPLC_TAG, image.cplc))
+    return Done(gp.tlv(gp.CPLC_TAG, image.cplc))
 
 
 def get_status(image: ElementImage, _session: DomainSession, command: Command) -> Done:
