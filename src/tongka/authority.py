@@ -30,6 +30,7 @@ AUTHORITY: Mapping[str, tuple[Who, str]] = {
     "channel promote": (Who.OPERATOR, ""),
     "channel activate": (Who.OPERATOR, "keeping out asks nobody"),
     "application save": (Who.OPERATOR, "sets who is paid, and the key that says so"),
+    "application add-card-type": (Who.OPERATOR, "says what rides are settled"),
     "prepaid supply": (Who.TWO, "makes money"),
     "recharge-card issue": (Who.OPERATOR, "the passwords are worth nothing before they are activated"),
     "recharge-card activate": (Who.TWO, "makes money"),

@@ -255,3 +255,42 @@ def test_a_machine_without_a_database_says_what_to_write_down(office, tmp_path):
     made = office.run("key", "generate", "--no-card-keys", **alone)
     assert (made.exit_code, (tmp_path / "none").exists()) == (0, False)
     assert "not in the audit trail (this machine has no database" in made.stderr
+
+
+# --- rides in production, and what says that there is nothing ---------------------------------------------------------
+
+
+async def test_card_types_are_registered_without_a_sandbox(office, database):
+    assert [one["card_type"] for one in office.json("application", "card-types")] == ["ANT00001"]
+    add = ("application", "add-card-type", "GJ330500", "--title", "Bus")
+    assert "operator_needed" in office.run(*add).stderr
+    assert office.run(*add, by="li").exit_code == 0
+    assert [one["card_type"] for one in office.json("application", "card-types")] == ["ANT00001", "GJ330500"]
+    assert "application '2021' is not known" in office.run(*add, "--app-id", "2021", by="li").stderr
+    short = office.run("application", "add-card-type", "GJ33", "--title", "Bus", by="li")
+    assert (short.exit_code, "8 letters and digits" in short.stderr) == (2, True)
+    assert [row[:2] for row in await trail(database, "add ride card type")] == [("li", "GJ330500")]
+
+
+def test_a_bill_of_nobody_is_no_bill_without_differences(office):
+    nothing = office.run("payments", "bill", "2026-11-20")
+    assert (nothing.exit_code, "nothing_connected" in nothing.stderr) == (2, True)
+
+
+def test_the_morning_has_an_exit_code(office):
+    free = office.run("todo")
+    assert (free.exit_code, "nothing waits" in free.stdout) == (0, True)
+    office.run("prepaid", "open", "M1", "01")
+    office.run(*SUPPLY, by="li")
+    waits = office.run("todo")
+    assert (waits.exit_code, "transfer T1" in waits.stdout.replace("\n", "")) == (1, True)
+    (row,) = json.loads(office.run("todo", "--json").stdout)
+    assert (row["name"], row["things"], row["age_hours"]) == ("proposals", 1, 0)
+
+
+async def test_verifying_the_trail_ends_with_what_an_auditor_keeps(office):
+    assert office.run("audit", "seal").exit_code == 0
+    verified = office.run("audit", "verify")
+    assert verified.exit_code == 0
+    assert verified.stdout.splitlines()[-1] == office.run("audit", "head").stdout.strip()
+    assert office.run("audit", "verify", "--anchor", verified.stdout.splitlines()[-1]).exit_code == 0

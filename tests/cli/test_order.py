@@ -162,6 +162,7 @@ async def test_the_trail_says_who_acted_under_which_account(run, database):
 async def test_an_operator_refunds_what_is_not_on_its_card(run, database, state):
     result = run("refund", f"topup-{state}", "--operator", "li", "--reason", "the rider moved away")
     assert (result.exit_code, "A refunding" in result.stdout) == (0, True)
+    assert "took the money, and pays it back itself; the refund stands in its list" in result.stdout
     sheet = json.loads(run("show", f"topup-{state}", "--json").stdout)
     event = sheet["events"][-1]
     assert (event["action"], event["actor"], event["detail"]) == ("refund", "li", "the rider moved away")

@@ -95,6 +95,9 @@ alipay_key_file = "{tmp_path}/theirs.pem"
     assert "alipay.alipay_key_file: it is our own public key" in done.output
     (tmp_path / "theirs.pem").write_text(public(THEIRS))
     assert CliRunner().invoke(command.app, ["check-keys", "--config", str(config)]).exit_code == 0
+    config.write_text("")
+    nothing = CliRunner().invoke(command.app, ["check-keys", "--config", str(config)])
+    assert (nothing.exit_code, "nothing_connected" in nothing.stderr) == (2, True)
 
 
 def chained(files: certified.Console, **other: str) -> list[str]:

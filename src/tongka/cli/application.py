@@ -1,6 +1,7 @@
 """`tongka application`: merchants' applications at the open gateway, and the keys on both sides."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -93,6 +94,42 @@ def list_applications(config: ConfigOption = None, *, as_json: JsonOption = Fals
 def _row(one: MerchantApp) -> Row:
     methods = "every one" if one.methods is None else " ".join(one.methods)
     return Row(one.app_id, one.name, one.seller, one.contracted, one.active, one.cert_sn, methods, one.calls_per_s)
+
+
+@app.command("add-card-type")
+def add_card_type(  # noqa: PLR0917 - arguments and options of a command
+    card_type: Annotated[str, typer.Argument(help="8 letters and digits, as ride codes name it.")],
+    title: Annotated[str, typer.Option(help="For riders.")],
+    app_id: Annotated[str, typer.Option(help="The application that issues it; left out: nobody does.")] = "",
+    prepaid: Annotated[bool, typer.Option(help="Rides never make debts.")] = False,
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Register a type of cards that riders ride with, or change it; trades of other types are refused."""
+
+    async def work() -> None:
+        if not re.fullmatch(r"[0-9A-Za-z]{8}", card_type, re.ASCII):
+            raise Malformed("card_type", "has 8 letters and digits")
+        actor = await authorised(config, "application add-card-type", Person(operator, passphrase_file), card_type)
+        async with database_of(config, actor) as database:
+            if app_id and await merchants.find(database, app_id) is None:
+                raise UnknownParty("application", app_id)
+            await riders.add_card_type(database, CardType(card_type, title, app_id, prepaid))
+
+    run(work())
+    console.print(f"card type {card_type} is taken", highlight=False)
+
+
+@app.command("card-types")
+def card_types(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List the registered card types; ANT00001, of plain payment, is there from the start."""
+
+    async def work() -> list[CardType]:
+        async with database_of(config) as database:
+            return list((await riders.card_types(database)).values())
+
+    print_rows([asdict(one) for one in run(work())], as_json=as_json)
 
 
 @app.command()

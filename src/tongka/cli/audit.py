@@ -99,18 +99,22 @@ def continue_trail(
 
 @app.command()
 def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: JsonOption = False) -> None:
-    """Recompute every seal; exit code 1 and the first breaks if a row or a seal was touched."""
+    """Recompute every seal; exit code 1 and the first breaks if a row or a seal was touched.
 
-    async def work() -> list[Break]:
+    Ends with the last seal, as `head` prints it: what an auditor keeps.
+    """
+
+    async def work() -> tuple[list[Break], Seal | None]:
         kept = _parse_anchor(anchor) if anchor else None
         async with any_database_of(config) as database:
             with _progress() as progress:
                 task = progress.add_task("seals", total=None)
-                return await audit.verify(
+                found = await audit.verify(
                     database, kept, lambda one: progress.update(task, description=f"seal {one.number}")
                 )
+            return found, await audit.head(database)
 
-    breaks = run(work())
+    breaks, last = run(work())
     if as_json:
         print_json(breaks)
     else:
@@ -118,6 +122,8 @@ def verify(config: ConfigOption = None, anchor: AnchorOption = "", *, as_json: J
             row = f", row {one.entry}" if one.entry else ""
             console.print(f"seal {one.seal}{row}: {one.what}", markup=False)
         console.print("the trail is as it was sealed" if not breaks else "the trail was touched")
+        if last:
+            typer.echo(f"{last.number}:{last.digest.hex()}")
     raise typer.Exit(int(bool(breaks)))
 
 

@@ -10,7 +10,17 @@ from rich.table import Table
 
 from tongka.card.files import LogRecord
 from tongka.cli.acting import OperatorOption, PassphraseOption, acting
-from tongka.cli.common import ConfigOption, JsonOption, console, database_of, moment, print_json, run, system_of
+from tongka.cli.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    database_of,
+    moment,
+    print_json,
+    run,
+    settings_of,
+    system_of,
+)
 from tongka.errors import TongkaError
 from tongka.journeys import decide as journey
 from tongka.journeys import refund as refunds
@@ -18,6 +28,7 @@ from tongka.journeys import supply
 from tongka.journeys.refusals import OrderNotFound
 from tongka.money import format_yuan
 from tongka.orders import Kind, State
+from tongka.payments import OURS
 from tongka.store import decisions, order_history, orders
 from tongka.store.db import Database
 from tongka.store.decisions import Decision
@@ -165,6 +176,17 @@ def refund(
     )
     amount = format_yuan(order.amount_fen)
     console.print(f"order {order_no} is {_state(order.state)}: {amount} under {order.refund_no}", highlight=False)
+    console.print(_who_pays_back(order, config), highlight=False)
+
+
+def _who_pays_back(order: Order, config: ConfigOption) -> str:
+    """Nobody is to believe that the money is on its way because the order says so."""
+    if order.institution == OURS or settings_of(config).payments.institution != "none":
+        return "the payment institution that took the money is asked to pay it back"
+    return (
+        f"institution {order.institution} took the money, and pays it back itself; the refund stands in its list of the"
+        " day: tongka day export DAY --out FOLDER"
+    )
 
 
 @app.command()

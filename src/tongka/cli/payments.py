@@ -21,7 +21,7 @@ from tongka.cli.common import (
     system_of,
 )
 from tongka.days import ZONE
-from tongka.errors import Failed, Malformed
+from tongka.errors import Failed, Malformed, Refused
 from tongka.journeys.app import payout
 from tongka.journeys.app.bill import Fetch, compare
 from tongka.journeys.app.paying import acquirer_named
@@ -41,6 +41,12 @@ app = typer.Typer(
 )
 
 
+class NothingConnected(Refused):
+    """There is no payment institution to look at."""
+
+    code = "nothing_connected"
+
+
 @app.callback()
 def _payments() -> None:
     pass
@@ -48,10 +54,16 @@ def _payments() -> None:
 
 @app.command("check-keys")
 def check_keys(config: ConfigOption = None) -> None:
-    """Say what is wrong with the keys of Alipay and WeChat Pay, and how to mend it; exit code 1 if something is."""
+    """Say what is wrong with the keys of Alipay and WeChat Pay, and how to mend it; exit code 1 if something is.
+
+    Exit code 2 where neither is connected: then there are no keys to be good.
+    """
 
     async def work() -> list[str]:
-        return list(complaints_of(settings_of(config), now()))
+        settings = settings_of(config)
+        if not (settings.alipay.app_id or settings.wechat.merchant_id):
+            raise NothingConnected("neither alipay.app_id nor wechat.merchant_id is set: no institution is connected")
+        return list(complaints_of(settings, now()))
 
     found = run(work())
     for complaint in found:
@@ -80,7 +92,10 @@ def bill(
         rows: list[dict[str, object]] = []
         missing = False
         async with system_of(config) as system:
-            for name in [acquirer] if acquirer else system.acquirers:
+            names = [acquirer] if acquirer else list(system.acquirers)
+            if not names:
+                raise NothingConnected("no payment institution is connected: there is no bill to compare")
+            for name in names:
                 try:
                     found = await compare(system.database, name, day.date(), _fetch(system, name, day.date(), file))
                 except (Failed, Malformed) as error:
