@@ -6,7 +6,7 @@ stock: it holds nothing, and its deposit is taken at its sale.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
@@ -15,6 +15,7 @@ from tongka.card.profiles import CardProfile, profile_named
 from tongka.errors import Malformed
 from tongka.journeys.listing import Cells, Mistake, cells_of, read_lines
 from tongka.money import parse_yuan
+from tongka.store.card_stock import LINE
 from tongka.store.cards import CardRow
 
 CARD_NO, TYPE, VERSION, ASN, FILE15 = "card number", "card type", "key version", "asn", "file 15"
@@ -91,7 +92,7 @@ def digest_of(lines: Iterable[CardLine]) -> bytes:
     """What a list says, in whatever order and kind of file: the same list is known again by it."""
     hashed = sha256()
     for line in sorted(lines, key=lambda line: line.card.card_no):
-        hashed.update(repr((astuple(line.card), line.balance_fen)).encode())
+        hashed.update(repr((*(getattr(line.card, name) for name in LINE), line.balance_fen)).encode())
     return hashed.digest()
 
 

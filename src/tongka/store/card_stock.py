@@ -4,14 +4,14 @@ A batch comes in by COPY and goes onto the books by one statement, with its open
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
 from tongka.errors import Refused, RepeatedWithOtherContents
 from tongka.ledger import Account
-from tongka.store.cards import CardRow
+from tongka.store.cards import COLUMNS, CardRow
 from tongka.store.db import Database
 from tongka.store.leases import Leased
 from tongka.store.stamp import Stamp
@@ -74,6 +74,7 @@ class CardOnBooks(Refused):
     code = "card_on_books"
 
 
+# What a batch says of a card, in the order in which its digest is made.
 LINE = (
     "card_no", "asn", "profile", "key_version", "file15", "status", "enabled", "sold_on", "valid_to", "deposit_fen"
 )  # fmt: skip
@@ -234,8 +235,7 @@ async def batches(database: Database, name: str = "") -> list[Batch]:
 
 async def page(database: Database, name: str, after: str = "", size: int = 1000) -> list[CardRow]:
     """A batch's cards on the books, in the order of their numbers, from beyond `after`."""
-    names = ", ".join(field.name for field in fields(CardRow))
-    sql = f"SELECT {names} FROM card WHERE batch = $1 AND card_no > $2 ORDER BY card_no LIMIT $3"  # noqa: S608 - names
+    sql = f"SELECT {', '.join(COLUMNS)} FROM card WHERE batch = $1 AND card_no > $2 ORDER BY card_no LIMIT $3"  # noqa: S608 - names
     return [CardRow(*row) for row in await database.read(sql, name, after, size)]
 
 
