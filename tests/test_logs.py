@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from tongka import logs
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 
 log = structlog.get_logger()
 

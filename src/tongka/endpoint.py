@@ -37,6 +37,11 @@ class Endpoint:
         return {"type": "http.response.start", "status": status, "headers": headers}
 
 
+def address_of(scope: Scope) -> str:
+    """Where a request came from, as far as it is known."""
+    return (scope.get("client") or ("",))[0]
+
+
 async def whole_body(receive: Receive, max_bytes: int) -> bytes | None:
     """The body, or None once it is over the limit.
 

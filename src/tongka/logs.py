@@ -18,7 +18,7 @@ from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.tracebacks import ExceptionDictTransformer
 
 from tongka.days import ZONE
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 
 NAMED = logging.getLevelNamesMapping()
 

@@ -17,6 +17,7 @@ from msgspec import Meta
 from tongka.errors import Misconfigured
 from tongka.settings_base import Seconds, Section
 from tongka.settings_city import REPLIES_DAYS_MIN, City
+from tongka.settings_monitoring import Log, Monitoring
 from tongka.settings_payments import Alipay, Payments, Wechat
 
 CONFIG_VARIABLE = "TONGKA_CONFIG"
@@ -169,15 +170,6 @@ class Wallet(Section, frozen=True):
     ] = 14
 
 
-class Log(Section, frozen=True):
-    """What the processes write to standard error."""
-
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="debug shows APDUs; production refuses it")
-    ] = "info"
-    format: Annotated[Literal["json", "text"], Meta(description="json for machines, text for people")] = "text"
-
-
 class Settings(Section, frozen=True):
     """An installation."""
 
@@ -203,6 +195,7 @@ class Settings(Section, frozen=True):
     wechat: Wechat = Wechat()
     wallet: Wallet = Wallet()
     log: Log = Log()
+    monitoring: Monitoring = Monitoring()
 
 
 @dataclass(frozen=True, slots=True)

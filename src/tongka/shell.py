@@ -30,6 +30,7 @@ from tongka.store.migrate import require_current
 from tongka.store.parties import Parties
 from tongka.store.roles import owner_complaint
 from tongka.system import System
+from tongka.traffic import Counts, Traffic
 
 SIMULATOR = "simulator"
 
@@ -43,7 +44,11 @@ def now() -> datetime:
 
 @asynccontextmanager
 async def open_system(
-    settings: Settings, clock: Callable[[], datetime] = now, actor: str = PLATFORM, role: str = "cli"
+    settings: Settings,
+    clock: Callable[[], datetime] = now,
+    actor: str = PLATFORM,
+    role: str = "cli",
+    counts: Counts | None = None,
 ) -> AsyncIterator[System]:
     """Everything that a process needs, closed at the end.
 
@@ -52,6 +57,7 @@ async def open_system(
         clock: the present.
         actor: who administers, where it is a command's.
         role: what this process is, as the database is told.
+        counts: of requests, to go on from.
 
     Raises:
         Misconfigured: the keys cannot be opened, the schema is not this version's, the audit trail cannot go on here,
@@ -83,6 +89,7 @@ async def open_system(
                     acquirers=acquirers,
                     installation=stamped,
                     open_day=await OpenDay.load(database),
+                    traffic=Traffic(settings.log, counts),
                 )
         finally:
             await database.close()

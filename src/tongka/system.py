@@ -14,6 +14,7 @@ from tongka.settings import Settings
 from tongka.store.days import OpenDay
 from tongka.store.db import Database
 from tongka.store.parties import Parties
+from tongka.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class System:
         acquirers: the payment institutions that riders pay at, by name.
         installation: as the database was stamped; None where the parts were put together by hand.
         open_day: up to where the books are closed.
+        traffic: counts requests and tells of them.
 
     """
 
@@ -42,6 +44,7 @@ class System:
     acquirers: Mapping[str, Acquirer] = field(default_factory=dict)
     installation: Installation | None = None
     open_day: OpenDay = field(default_factory=OpenDay)
+    traffic: Traffic = field(default_factory=Traffic)
 
     def day(self, moment: datetime) -> date:
         """The business day to which a moment belongs: the city's, or the first open one where that is closed already.

@@ -1,50 +1,67 @@
-"""The web application: one line for each partner, the console, the sandbox's controls, and the health check."""
+"""The web application: one line for each partner, the console, the sandbox's controls."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tongka import inside
 from tongka.app import serve as app
 from tongka.console import pages
-from tongka.errors import TongkaError
+from tongka.inside import OnItsSchema
 from tongka.merchant import serve as merchant
 from tongka.partners.alipay import pages as rider_pages
 from tongka.partners.alipay import serve as alipay
 from tongka.partners.huawei import serve as huawei
 from tongka.partners.huzhou import serve as huzhou
 from tongka.partners.linkage import serve as linkage
+from tongka.readiness import Readiness
 from tongka.sandbox import controls, ride_codes, trips
 from tongka.system import System
+from tongka.traffic_files import TrafficFile
+from tongka.watched import Watched, watched
 
 SLASHES = re.compile("/+")
 
 log = structlog.get_logger()
 
 
-def build_app(system: System) -> ASGIApp:
-    """The application over an open system; partner endpoints read their bodies themselves."""
+def build_app(system: System, files: TrafficFile | None = None) -> ASGIApp:
+    """The application over an open system; partner endpoints read their bodies themselves.
+
+    `files`: where several web processes put their counts together.
+    """
+    files = files or TrafficFile()
+    readiness = Readiness(system)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        fresh = [asyncio.create_task(each.keep_fresh()) for each in (system.parties, system.open_day)]
-        try:
+        fresh = (system.parties.keep_fresh(), system.open_day.keep_fresh())
+        async with _beside(*fresh, readiness.watch(), files.keep(system.traffic)):
             yield
-        finally:
-            for each in fresh:
-                each.cancel()
-                with suppress(asyncio.CancelledError):
-                    await each
 
-    return Unbroken(Starlette(routes=_routes(system), lifespan=lifespan, middleware=[Middleware(AsPrinted)]))
+    routes = [*_routes(system), *inside.routes(system, readiness, files), *_sandbox_routes(system)]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(AsPrinted)])
+    return Unbroken(OnItsSchema(app, readiness))
+
+
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What goes on while requests are served."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Unbroken:
@@ -80,35 +97,21 @@ class AsPrinted:
 
 def _routes(system: System) -> list[BaseRoute]:
     """Tried from the top to the bottom: what a city asks for most comes first."""
-    routes: list[BaseRoute] = [
+    return [
         Mount("/cardfront", routes=huzhou.routes(system)),
         Mount("/gp/seram", routes=huawei.seram_routes(system)),
         *linkage.routes(system),
-        *rider_pages.routes(system),
+        *watched(rider_pages.routes(system), system.traffic, "pages"),
         *alipay.routes(system),
         *huawei.order_routes(system),
-        Mount(app.PATH, app=app.build(system)),
-        Mount("/merchant", routes=merchant.routes(system)),
+        Mount(app.PATH, app=Watched(app.build(system), system.traffic, "app")),
+        Mount("/merchant", routes=watched(merchant.routes(system), system.traffic, "merchant")),
         Mount("/console", routes=pages.routes(system)),
-        Route("/health", _health(system)),
     ]
-    if system.settings.payments.institution == "simulator":
-        routes.append(
-            Mount(
-                "/sandbox",
-                routes=[*controls.routes(system.database), *ride_codes.routes(system), *trips.routes(system)],
-            )
-        )
-    return routes
 
 
-def _health(system: System) -> Callable[[Request], Awaitable[JSONResponse]]:
-    async def health(_: Request) -> JSONResponse:
-        """200 while the database answers, 503 otherwise: for load balancers."""
-        try:
-            await system.database.read_value("SELECT 1")
-        except TongkaError as error:
-            return JSONResponse({"status": error.code}, status_code=503)
-        return JSONResponse({"status": "ok"})
-
-    return health
+def _sandbox_routes(system: System) -> list[BaseRoute]:
+    if system.settings.payments.institution != "simulator":
+        return []
+    routes = [*controls.routes(system.database), *ride_codes.routes(system), *trips.routes(system)]
+    return [Mount("/sandbox", routes=routes)]

@@ -10,9 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
-from tongka.errors import TongkaError
+from tongka.job_reports import Reports
 from tongka.journeys import day, gates, prepaid, prepaid_cards, recharge, refund, sweep, trades, trip_reports, trips
 from tongka.journeys.app import identity, losing, ordering, paying, payout
 from tongka.journeys.wallet import session
@@ -22,6 +20,7 @@ from tongka.merchant.settlement import open_settlement
 from tongka.partners.alipay import notify
 from tongka.partners.linkage import notify as low_balances
 from tongka.payments import till
+from tongka.readiness import Readiness
 from tongka.sandbox import notices
 from tongka.store import audit, retention
 from tongka.store.parties import REFRESH_S
@@ -35,8 +34,7 @@ SEAL_S = 30
 DAY_END_S = 60
 OPEN_DAY_S = REFRESH_S
 STORED_VALUE_S = 60
-
-log = structlog.get_logger()
+REPORT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +99,19 @@ def _retention(system: System) -> Iterator[Job]:
 
 
 async def run(system: System, stop: asyncio.Event) -> None:
-    """Work until told to stop; a turn that is under way is finished."""
+    """Work until told to stop; a turn that is under way is finished. On another version's schema jobs wait."""
+    readiness, reports = Readiness(system), Reports(system)
+    told = Job("reports", REPORT_S, reports.save)
     async with asyncio.TaskGroup() as group:
-        for job in jobs(system):
-            group.create_task(_repeat(job, stop))
+        watching = group.create_task(readiness.watch())
+        working = [group.create_task(_repeat(job, stop, readiness, reports)) for job in (*jobs(system), told)]
+        await asyncio.wait(working)
+        watching.cancel()
 
 
-async def _repeat(job: Job, stop: asyncio.Event) -> None:
+async def _repeat(job: Job, stop: asyncio.Event, readiness: Readiness, reports: Reports) -> None:
     while not stop.is_set():
-        try:
-            await job.once()
-        except TongkaError as error:
-            log.warning("job failed", job=job.name, error=error.code, text=str(error))
-        except Exception:
-            log.exception("job failed", job=job.name)
+        if readiness.fits:
+            await reports.turn(job.name, job.once)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), job.every_s)

@@ -10,7 +10,7 @@ from tongka.errors import BadSignature
 from tongka.partners.huzhou import operations
 from tongka.partners.huzhou.client import CardFrontRefused
 from tongka.partners.huzhou.fields import Customer
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 
 PERSON = Customer(name="欧阳试验", certificate_type="01", certificate_no="000000271828182845", mobile="02718281828")
 PRIVATE = [PERSON.name, PERSON.certificate_no, PERSON.mobile]

@@ -127,7 +127,8 @@ def test_its_files_are_their_owners_only(running):
 
 def test_health_and_console_answer(running):
     document = json.loads(running.file.read_bytes())
-    assert httpx.get(document["base_url"] + "/health").json() == {"status": "ok"}
+    assert httpx.get(document["base_url"] + "/health").json()["status"] == "ok"
+    assert httpx.get(document["base_url"] + "/ready").json()["status"] == "ready"
     page = httpx.get(document["console"], follow_redirects=True)
     assert (page.status_code, "Tongka" in page.text) == (200, True)
     foreign = httpx.get(document["base_url"] + "/console/", headers={"Host": "evil.example"})

@@ -9,7 +9,7 @@ from tongka.cli.common import ERROR, complain, console
 from tongka.errors import TongkaError
 from tongka.sandbox.running import Running, running_city
 from tongka.serving import bind, forever, run_until_ended
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -28,7 +28,9 @@ def sandbox(
     """
 
     async def work() -> None:
-        async with running_city(folder, bind(host, port), Log(level="debug" if apdus else "info")) as running:
+        async with running_city(
+            folder, bind(host, port), Log(level="debug" if apdus else "info", requests=False)
+        ) as running:
             _tell(running)
             await forever()
 

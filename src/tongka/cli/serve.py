@@ -5,6 +5,7 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import structlog
@@ -15,6 +16,7 @@ from tongka.cli.common import ConfigOption, refusing_to_start, settings_of
 from tongka.serving import bind, forever, run_until_ended, serving, url_of
 from tongka.settings import Settings
 from tongka.shell import now, open_system
+from tongka.traffic_files import TrafficFile
 from tongka.web import build_app
 
 app = typer.Typer(invoke_without_command=True)
@@ -34,7 +36,7 @@ def serve(
         wanted = host or settings.web.host, settings.web.port if port < 0 else port
         if settings.web.workers == 1:
             processes.call_it("tongka web")
-            run_until_ended(_serve(settings, bind(*wanted)))
+            run_until_ended(_serve(settings, bind(*wanted), TrafficFile()))
         else:
             raise typer.Exit(_serve_by_several(config, settings, *wanted))
 
@@ -46,7 +48,8 @@ def _serve_by_several(config: Path | None, settings: Settings, host: str, port: 
     ending.run(_try(settings))
     listening = bind(host, port)
     _tell(settings, listening, processes=settings.web.workers)
-    return processes.keep(partial(serve_on, config), listening, settings.web.workers, ending)
+    with TemporaryDirectory(prefix="tongka-serve-") as counts:
+        return processes.keep(partial(serve_on, config, Path(counts)), listening, settings.web.workers, ending)
 
 
 async def _try(settings: Settings) -> None:
@@ -55,19 +58,19 @@ async def _try(settings: Settings) -> None:
         pass
 
 
-def serve_on(config: Path | None, listening: socket.socket, place: int) -> None:
-    """One of several web processes on a socket that is listening."""
+def serve_on(config: Path | None, counts: Path, listening: socket.socket, place: int) -> None:
+    """One of several web processes on a socket that is listening; their counts meet in a folder."""
     processes.call_it(f"tongka web {place}")
     with refusing_to_start():
-        run_until_ended(_serve(settings_of(config), listening))
+        run_until_ended(_serve(settings_of(config), listening, TrafficFile(counts, place)))
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> None:
+async def _serve(settings: Settings, listening: socket.socket, files: TrafficFile) -> None:
     if fault := tls.complaint(tls.read_pair(settings.web), now()):
         log.error("the certificate needs renewing", text=fault)
     async with (
-        open_system(settings, role="web") as system,
-        serving(build_app(system), listening, settings.web),
+        open_system(settings, role="web", counts=files.before()) as system,
+        serving(build_app(system, files), listening, settings.web),
     ):
         _tell(settings, listening, installation=str(system.installation))
         gc.freeze()  # what a start has made stays; no collection looks through it again

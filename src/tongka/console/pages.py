@@ -1,13 +1,13 @@
-"""The console's pages. They only read, and answer only this machine: operators come through a proxy that knows them."""
+"""The console's pages. They only read; this machine sees them, and a proxy that knows operators and has the token."""
 
 from datetime import datetime
-from ipaddress import ip_address
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tongka.insiders import insiders
 from tongka.money import format_yuan
 from tongka.store import ledger, overview
 from tongka.system import System
@@ -20,10 +20,12 @@ _templates.filters["yuan"] = format_yuan
 
 def routes(system: System) -> list[BaseRoute]:
     """The overview."""
+    may = insiders("monitoring.console_token_file", system.settings.monitoring.console_token_file)
 
     async def show(request: Request) -> Response:
-        if not _from_here(request):
-            return PlainTextResponse("the console answers this machine only", status_code=403)
+        if not may(request):
+            told = "the console answers this machine, and a proxy with the token of monitoring.console_token_file"
+            return PlainTextResponse(told, status_code=403)
         return HTMLResponse(await overview_page(system, system.clock()), headers=HEADERS)
 
     return [Route("/", show)]
@@ -41,16 +43,3 @@ async def overview_page(system: System, now: datetime) -> str:
         balances=[one for one in await ledger.balances(database) if one.debit_fen or one.credit_fen],
         cards=await overview.card_counts(database),
     )
-
-
-def _from_here(request: Request) -> bool:
-    """Whether the peer is this machine; Host is checked too, so that no other site's page can ask through a browser."""
-    host = request.url.hostname or ""
-    return _is_loopback(request.client.host if request.client else "") and (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -157,5 +157,8 @@ class Hsm(Protocol):
     async def fingerprints(self) -> Mapping[str, str]:
         """What tells each key of the store from any other, by its label; never a key. See `tongka.keys.inventory`."""
 
+    async def ready(self) -> None:
+        """Nothing, where the card keys can be asked; `HsmUnavailable` otherwise."""
+
     async def close(self) -> None:
         """Let go of sessions and key material."""

@@ -127,6 +127,9 @@ class Pkcs11Hsm(RingHsm):
 
         return await self._token.ask(question)
 
+    async def ready(self) -> None:
+        await self._token.ask(lambda session: session.getSessionInfo())
+
     async def close(self) -> None:
         self._token.close()
 

@@ -135,6 +135,9 @@ class SoftwareHsm(RingHsm):
     async def secure_mac(self, card: CardKeys, challenge: bytes, message: bytes) -> bytes:
         return _suite(card).secure_mac(self._ring.card_key(card, Purpose.MAINTAIN), challenge, message)
 
+    async def ready(self) -> None:
+        """They are in this process's memory."""
+
     async def close(self) -> None:
         """Nothing is held open."""
 

@@ -41,6 +41,7 @@ from tongka.sandbox import certificates, linkage_city, merchant_city, plan, ridi
 from tongka.sandbox.card.image import CardImage
 from tongka.sandbox.riding_city import Riding
 from tongka.settings import Settings
+from tongka.settings_monitoring import Log
 from tongka.settings_payments import Payments
 from tongka.shell import open_system
 from tongka.store import cards, parties
@@ -83,7 +84,7 @@ class City:
 
 @asynccontextmanager
 async def open_city(
-    folder: Path, host: str, port: int, clock: Callable[[], datetime], log: settings.Log | None = None
+    folder: Path, host: str, port: int, clock: Callable[[], datetime], log: Log | None = None
 ) -> AsyncIterator[City]:
     """Make or finish the city of a folder, and open it; `log`: another one than the settings'.
 
@@ -96,7 +97,7 @@ async def open_city(
         wanted, partner_key, seed, images = _files(folder, host, port)
         await _rows(wanted, partner_key, images, clock())
         riding = _riding(folder, seed)
-    async with open_system(msgspec.structs.replace(wanted, log=log or wanted.log), clock) as system:
+    async with open_system(msgspec.structs.replace(wanted, log=log or wanted.log), clock, role="sandbox") as system:
         write_whole(folder / GATEWAY_PUB, await riding_city.gateway_key_pem(system))
         await linkage_city.furnish(system, seed, images)
         await riding_city.furnish(system, riding)
@@ -175,6 +176,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
             partner_name="Huzhou transit",
         ),
         pages=settings.Pages(ticket_key_file=str(folder / "pages.key")),
+        log=Log(requests=False),
     )
 
 
@@ -228,6 +230,9 @@ partner_name = {_quoted(wanted.merchant.partner_name)}
 
 [pages]
 ticket_key_file = {_quoted(wanted.pages.ticket_key_file)}
+
+[log]
+requests = {str(wanted.log.requests).lower()}
 """
 
 

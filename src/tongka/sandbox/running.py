@@ -15,7 +15,7 @@ from tongka.journeys import sweep
 from tongka.sandbox.city import City, open_city
 from tongka.sandbox.discovery import publish
 from tongka.serving import serving, url_of
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 from tongka.shell import now
 from tongka.web import build_app
 

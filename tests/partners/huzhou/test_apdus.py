@@ -6,7 +6,7 @@ import structlog
 from tongka import logs
 from tongka.card.apdu import Command
 from tongka.partners.huzhou import apdus
-from tongka.settings import Log
+from tongka.settings_monitoring import Log
 
 NAME = "D5C5C8FD" + "00" * 51 + "9000"
 RAN = {

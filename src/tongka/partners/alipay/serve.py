@@ -17,7 +17,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute, Route
 
-from tongka.endpoint import whole_body
+from tongka.endpoint import address_of, whole_body
 from tongka.errors import Failed, Malformed, Refused, TongkaError, Unknown
 from tongka.keys import RsaHash
 from tongka.partners.alipay import codec, messages
@@ -28,6 +28,7 @@ from tongka.partners.alipay.operations import METHODS, BusinessRefused, Call
 from tongka.store import merchants
 from tongka.store.merchants import MerchantApp
 from tongka.system import System
+from tongka.traffic import Seen
 
 ENDPOINT: Final = "alipay"
 """The name of the platform's RSA key for this interface."""
@@ -76,30 +77,45 @@ class GatewayServer:
         body = await whole_body(request.receive, codec.MAX_BODY_BYTES)
         if body is None:
             return HttpResponse(status_code=413)
-        return HttpResponse(await self.answer(request.scope["query_string"], body), media_type=JSON)
+        told = await self.answer(request.scope["query_string"], body, address_of(request.scope))
+        return HttpResponse(told, media_type=JSON)
 
-    async def answer(self, query: bytes, body: bytes) -> bytes:
+    async def answer(self, query: bytes, body: bytes, address: str = "") -> bytes:
         """The answer's bytes; never raises for what was sent."""
         given, wrong = read(query, body)
+        method = given.get("method", "")
+        seen = Seen(ENDPOINT, method if method in METHODS else "no such method", address)
+        seen.party = given.get("app_id", "")
+        try:
+            return await self._answer(given, wrong, seen)
+        finally:
+            self._system.traffic.end(seen)
+
+    async def _answer(self, given: dict[str, str], wrong: CommonRefused | None, seen: Seen) -> bytes:
         node, kind = codec.ERROR_NODE, sign_kind(given)
         try:
             if given.get("method") or not wrong:
                 node = codec.node_of(given.get("method", ""))
-            contents = refused(wrong) if wrong else await self._success(given)
+            contents = await self._success(given, wrong, seen)
         except TongkaError as error:
+            self._system.traffic.refused(seen, error)
             contents = refused(error)
         except Exception:
             log.exception("gateway request failed", node=node)
+            seen.code = Failed.code
             contents = refused(CommonRefused("isp.unknow-error"))
         text = codec.node_text(contents)
         cert_sn = self._chain.cert_sn if given.get("app_cert_sn") else ""
         return codec.answer(node, text, await self._system.hsm.sign_rsa(ENDPOINT, kind, text), cert_sn)
 
-    async def _success(self, given: dict[str, str]) -> dict[str, Any]:
-        return {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given)}
+    async def _success(self, given: dict[str, str], wrong: CommonRefused | None, seen: Seen) -> dict[str, Any]:
+        if wrong:
+            raise wrong
+        return {"code": SUCCESS.code, "msg": SUCCESS.msg, **await self._run(given, seen)}
 
-    async def _run(self, given: dict[str, str]) -> dict[str, Any]:
+    async def _run(self, given: dict[str, str], seen: Seen) -> dict[str, Any]:
         app = await self._open(given)
+        seen.believed = True
         per_second = app.calls_per_s or self._system.settings.rides.calls_per_s
         self._limits.count(app.app_id, per_second, self._system.clock())
         method = METHODS.get(given["method"])

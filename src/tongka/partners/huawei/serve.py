@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from tongka.card.profiles import profile_named
 from tongka.crypto import sm2
-from tongka.endpoint import whole_body
+from tongka.endpoint import address_of, whole_body
 from tongka.errors import BadSignature, Failed, Malformed, TongkaError, UnknownParty
 from tongka.journeys.wallet import orders, session
 from tongka.journeys.wallet.refusals import (
@@ -38,8 +38,11 @@ from tongka.partners.huawei.messages import write_order as write_order_message
 from tongka.store import app, audit, cards
 from tongka.store.wallet import WalletOrder
 from tongka.system import System
+from tongka.traffic import Seen
 
 ORDER_PATH = "/wallet/order"
+UNPROVEN = (UnknownParty, BadSignature, SessionUnknown)
+"""Refusals of somebody who did not show who he is."""
 SANDBOX = "sandbox"
 SESSION = "sessionId"
 _ORDER_NUMBER = re.compile(r"[!-.0-~]{1,64}", re.ASCII)
@@ -78,9 +81,11 @@ def order_routes(system: System) -> list[BaseRoute]:
         route
         for base in (ORDER_PATH, f"{ORDER_PATH}/order")
         for route in (
-            Route(base, Guarded(server.submit), methods=["POST"]),
-            Route(f"{base}/{{number}}", Guarded(server.status), methods=["GET"]),
-            Route(f"{base}/{{number}}/withdraw", Guarded(server.withdraw), methods=["POST"]),
+            Route(base, Guarded(system, "orders", "submit", server.submit), methods=["POST"]),
+            Route(f"{base}/{{number}}", Guarded(system, "orders", "status", server.status), methods=["GET"]),
+            Route(
+                f"{base}/{{number}}/withdraw", Guarded(system, "orders", "withdraw", server.withdraw), methods=["POST"]
+            ),
         )
     ]
 
@@ -89,24 +94,34 @@ def seram_routes(system: System) -> list[BaseRoute]:
     """IF5, to be mounted under /gp/seram."""
     server = WalletServer(system)
     return [
-        Route("/handshake", Guarded(server.handshake), methods=["POST"]),
-        Route("/remoteManagement", Guarded(server.remote_management), methods=["POST"]),
+        Route("/handshake", Guarded(system, "seram", "handshake", server.handshake), methods=["POST"]),
+        Route(
+            "/remoteManagement",
+            Guarded(system, "seram", "remoteManagement", server.remote_management),
+            methods=["POST"],
+        ),
     ]
 
 
 class Guarded:
     """A bare ASGI application: reads at most the limit; whatever is refused becomes a status."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, system: System, interface: str, operation: str, answer: Answer) -> None:
+        self._traffic = system.traffic
+        self._interface, self._operation = interface, operation
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, body = await self._respond(scope, receive)
+        seen = Seen(self._interface, self._operation, address_of(scope))
+        try:
+            status, body = await self._respond(scope, receive, seen)
+        finally:
+            self._traffic.end(seen)
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    async def _respond(self, scope: Scope, receive: Receive, seen: Seen) -> tuple[int, bytes]:
         try:
             body = await whole_body(receive, MAX_BODY_BYTES)
             if body is None:
@@ -115,9 +130,12 @@ class Guarded:
         except ClientDisconnect:  # phones do; nobody hears the answer
             return 400, b""
         except TongkaError as error:
+            seen.believed = not isinstance(error, UNPROVEN)
+            self._traffic.refused(seen, error)
             return _refusal(error)
         except Exception:
             log.exception("request failed", path=scope["path"])
+            seen.code = Failed.code
             return 500, encode({"error": "failed", "message": "internal error"})
 
 

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from tongka.crypto.sm2 import PublicKey
 from tongka.days import ZONE
-from tongka.endpoint import Endpoint
+from tongka.endpoint import Endpoint, address_of
 from tongka.errors import (
     BadSignature,
     Failed,
@@ -36,6 +36,7 @@ from tongka.store import audit, orders
 from tongka.store.parties import Party
 from tongka.store.sight import Sight, Wanted, look
 from tongka.system import System
+from tongka.traffic import REPEATED, Seen
 from tongka.unbelieved import Unbelieved
 from tongka.wire import read
 
@@ -76,29 +77,39 @@ class CardFrontServer:
     async def respond(self, scope: Scope, body: bytes) -> bytes | None:
         """The answer to a message as it came; None where its path names no operation."""
         name = scope["path_params"]["name"]
-        return await self.answer(name, body) if name in OPERATIONS else None
+        return await self.answer(name, body, address_of(scope)) if name in OPERATIONS else None
 
-    async def answer(self, name: str, body: bytes) -> bytes:
+    async def answer(self, name: str, body: bytes, address: str = "") -> bytes:
         """The answer's bytes to a message posted under an operation's name; never raises for what was sent."""
-        mode, claimed, believed = SignMode.EMPTY, "", False
+        seen = Seen(ENDPOINT, name, address)
+        try:
+            return await self._answer(name, body, seen)
+        finally:
+            self._system.traffic.end(seen)
+
+    async def _answer(self, name: str, body: bytes, seen: Seen) -> bytes:
+        mode = SignMode.EMPTY
         try:
             parsed = codec.parse_request(body)
-            claimed = parsed.envelope.institution
-            party = self._active("institution", claimed)
+            seen.party = parsed.envelope.institution
+            party = self._active("institution", seen.party)
             mode = SignMode(party.sign_mode)
             self._verify(parsed, party)
-            believed = True
-            return await self._repeat_or_run(name, parsed, mode)
+            seen.believed = True
+            return await self._repeat_or_run(name, parsed, mode, seen)
         except TongkaError as error:
+            self._system.traffic.refused(seen, error)
             if isinstance(error, Refused):
-                await self._note(claimed, name, error, believed=believed)
+                await self._note(seen.party, name, error, believed=seen.believed)
             return await self._seal_error(error, mode)
         except Exception:
-            log.exception("request failed", operation=name, institution=claimed)
+            log.exception("request failed", operation=name, institution=seen.party)
+            seen.code = Failed.code
             return await self._seal_error(Failed("internal error"), mode)
 
-    async def _repeat_or_run(self, name: str, parsed: ParsedRequest, mode: SignMode) -> bytes:
+    async def _repeat_or_run(self, name: str, parsed: ParsedRequest, mode: SignMode, seen: Seen) -> bytes:
         envelope = parsed.envelope
+        seen.number = f"{envelope.date}-{envelope.serial}"
         request = f"huzhou|{envelope.institution}|{envelope.date}|{envelope.serial}"
         digest = codec.contents_digest(parsed) + name.encode()
         for pause_s in PAUSES_S:
@@ -107,16 +118,18 @@ class CardFrontServer:
             if sight.reply is not None:
                 if sight.reply.digest != digest:
                     raise RepeatedWithOtherContents("joininstssn was used before on this reqdate with other contents")
+                seen.code = REPEATED
                 return sight.reply.body
             try:
-                return await self._run(name, parsed, mode, digest, sight, now)
+                return await self._run(name, parsed, mode, digest, sight, now, seen)
             except (orders.AlreadyAnswered, orders.MovedMeanwhile):
                 await asyncio.sleep(pause_s)
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
 
     async def _run(  # noqa: PLR0917 - what is known of the request by now
-        self, name: str, parsed: ParsedRequest, mode: SignMode, digest: bytes, sight: Sight, now: datetime
+        self, name: str, parsed: ParsedRequest, mode: SignMode, digest: bytes, sight: Sight, now: datetime, seen: Seen
     ) -> bytes:
+        seen.card_no, seen.order_no = sight.wanted.card_no, sight.wanted.order_no
         _require_fresh(parsed, now, self._system.settings.city.replay_window_s)
         self._require_parties(parsed)
         operation = operation_for(name, parsed.data) or OPERATIONS[name]
@@ -130,7 +143,7 @@ class CardFrontServer:
             at=now,
             channel=parsed.envelope.channel,
             terminal=_terminal(parsed.envelope.terminal),
-            seal=lambda outcome: self._seal(operation, outcome, mode),
+            seal=lambda outcome: self._seal(operation, seen.of(outcome), mode),
             sight=sight,
         )
         try:

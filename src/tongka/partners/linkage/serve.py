@@ -12,7 +12,7 @@ import structlog
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
-from tongka.endpoint import Endpoint
+from tongka.endpoint import Endpoint, address_of
 from tongka.errors import Refused, RepeatedWithOtherContents, TongkaError
 from tongka.journeys.call import PAUSES_S, Call, Outcome
 from tongka.journeys.limits import Limits
@@ -27,6 +27,7 @@ from tongka.store import audit, channel_parties, orders
 from tongka.store.channels import ChannelRow
 from tongka.store.sight import Wanted, look
 from tongka.system import System
+from tongka.traffic import REPEATED, Seen
 from tongka.wire import read
 
 JSON = "application/json;charset=UTF-8"
@@ -54,31 +55,42 @@ class OneCardServer:
 
     async def respond(self, path: str, scope: Scope, body: bytes) -> bytes:
         """The answer to a message as it came."""
-        return await self.answer(path, body, (scope.get("client") or ("",))[0])
+        return await self.answer(path, body, address_of(scope))
 
     async def answer(self, path: str, body: bytes, address: str) -> bytes:
         """The answer's bytes to a message posted to an operation's path; never raises for what was sent."""
+        seen = Seen("linkage", path, address)
+        try:
+            return await self._answer(path, body, seen)
+        finally:
+            self._system.traffic.end(seen)
+
+    async def _answer(self, path: str, body: bytes, seen: Seen) -> bytes:
         operation = OPERATIONS[path]
         actor = ""
         try:
             fields = codec.parse(body)
             message = read(operation.request, fields)
-            channel = await self._channels.who(fields, message.channel_named(), address)
+            channel = await self._channels.who(fields, message.channel_named(), seen.address)
+            seen.believed, seen.party = True, channel.row.domain
             actor = f"linkage/{channel.row.domain}"
             await limits.count(self._limits, channel.row, message.terminal_named())
-            return await self._repeat_or_run(operation, message, fields, actor, channel.row)
+            return await self._repeat_or_run(operation, message, fields, actor, channel.row, seen)
         except TongkaError as error:
-            if isinstance(error, Refused):
-                await self._note(actor, path, address, error)
+            self._system.traffic.refused(seen, error)
+            if actor and isinstance(error, Refused):
+                await self._note(actor, path, error)
             return refusal_of(error)
         except Exception:
             log.exception("request failed", operation=path, actor=actor)
+            seen.code = TongkaError.code
             return refusal_of(TongkaError("internal error"))
 
-    async def _repeat_or_run(
-        self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: ChannelRow
+    async def _repeat_or_run(  # noqa: PLR0917 - what is known of the request by now
+        self, operation: Operation, message: Request, fields: codec.Fields, actor: str, channel: ChannelRow, seen: Seen
     ) -> bytes:
         memory = message.memory()
+        seen.number, seen.card_no, seen.order_no = memory or "", message.card_named(), message.trade_named()
         call = Call(
             system=self._system,
             actor=actor,
@@ -87,7 +99,7 @@ class OneCardServer:
             at=self._system.clock(),
             channel=channel.channel,
             terminal=bytes.fromhex(message.terminal_named() or NO_TERMINAL),
-            seal=lambda outcome: _seal(operation, outcome),
+            seal=lambda outcome: _seal(operation, seen.of(outcome)),
             closes_by_counter=True,
         )
         for pause_s in PAUSES_S:
@@ -95,6 +107,7 @@ class OneCardServer:
             if sight and sight.reply:
                 if sight.reply.digest != call.digest:
                     raise RepeatedWithOtherContents("this answer of the card was used before with other contents")
+                seen.code = REPEATED
                 return sight.reply.body
             if channel.known_parties_only and (named := message.parties_named()):
                 await channel_parties.require_known(self._system.database, channel.domain, named)
@@ -104,11 +117,8 @@ class OneCardServer:
                 await asyncio.sleep(pause_s)
         raise orders.MovedMeanwhile("the order is being moved by another request; ask again")
 
-    async def _note(self, actor: str, path: str, address: str, error: Refused) -> None:
+    async def _note(self, actor: str, path: str, error: Refused) -> None:
         """Refusals of known channels are audited; what anybody may send is only logged."""
-        if not actor:
-            log.warning("request refused", operation=path, address=address, error=error.code, text=str(error))
-            return
         try:
             await audit.record(
                 self._system.database,
