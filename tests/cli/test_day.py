@@ -21,7 +21,7 @@ async def town(office, database):
     return office
 
 
-def test_days_are_closed_in_order_and_shown(town):
+def test_days_are_closed_in_order_and_shown(town, tmp_path):
     refused = town.run("day", "close", "2026-03-03")
     assert (refused.exit_code, "2026-03-02 is open" in refused.output) == (2, True)
     assert "closed 2026-03-02" in town.run("day", "close", "2026-03-02").output
@@ -34,6 +34,8 @@ def test_days_are_closed_in_order_and_shown(town):
     assert [one["in_hand_fen"] for one in report["carried over"]] == [1_000]
     assert report["orders carried over"][0]["order_no"] == "o1"
     assert "orders_in_hand" in town.run("day", "show", "2026-03-02").output
+    assert town.run("day", "show", "2026-03-02", "--out", tmp_path / "day.xlsx").exit_code == 0
+    assert load_workbook(tmp_path / "day.xlsx")["partners"]["G2"].value == 10
     assert "not closed" in town.run("day", "show", "2026-03-03").output
 
 

@@ -21,7 +21,7 @@ from tongka.cli.common import (
     stamp_of,
     system_of,
 )
-from tongka.cli.sheets import content_of, file_name, write_bytes, write_sheet
+from tongka.cli.sheets import content_of, file_name, write_book, write_bytes, write_sheet
 from tongka.days import ZONE
 from tongka.journeys import day as journey
 from tongka.journeys.reconcile import Compared, compare_list
@@ -81,7 +81,13 @@ def list_days(
 
 
 @app.command()
-def show(day: DayArgument, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+def show(
+    day: DayArgument,
+    out: Annotated[Path | None, typer.Option(help="Write it into this Excel workbook instead.")] = None,
+    config: ConfigOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Show what a closed day came to: accounts, partners, what was posted, the orders that it carried on."""
 
     async def work() -> dict[str, Any]:
@@ -92,9 +98,15 @@ def show(day: DayArgument, config: ConfigOption = None, *, as_json: JsonOption =
     if as_json:
         print_json(found)
         return
-    for title, section in found.items():
-        if isinstance(section, list) and section:
-            console.print(_table(title, section))
+    sections = {title: section for title, section in found.items() if isinstance(section, list) and section}
+    if out:
+        write_book(
+            out, {title: [list(section[0]), *(row.values() for row in section)] for title, section in sections.items()}
+        )
+        console.print(f"{day:%Y-%m-%d} is in {out}", highlight=False)
+        return
+    for title, section in sections.items():
+        console.print(_table(title, section))
 
 
 async def report(database: Database, day: date) -> dict[str, Any]:

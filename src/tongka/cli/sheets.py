@@ -1,13 +1,15 @@
 """Tables as files for people: Excel workbooks, and names of files."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from openpyxl import Workbook
 
 from tongka.errors import Failed
 
+TITLE_MAX = 31
+"""Characters of a sheet's name, as Excel wants it."""
 _UNFIT = re.compile(r"[^0-9A-Za-z._@-]+")
 
 
@@ -50,11 +52,23 @@ def write_sheet(path: Path, title: str, columns: Sequence[str], rows: Iterable[I
         Failed: it cannot be written.
 
     """
+    write_book(path, {title: [columns, *rows]})
+
+
+def write_book(path: Path, sheets: Mapping[str, Iterable[Iterable[object]]]) -> None:
+    """The same with several sheets; the first row of each names its columns.
+
+    Raises:
+        Failed: it cannot be written.
+
+    """
     book = Workbook(write_only=True)
-    sheet = book.create_sheet(title[:31])
-    sheet.append([name.removesuffix("_fen") for name in columns])
-    for row in rows:
-        sheet.append([_cell(name, value) for name, value in zip(columns, row, strict=True)])
+    for title, (head, *rows) in sheets.items():
+        columns = [str(name) for name in head]
+        sheet = book.create_sheet(title[:TITLE_MAX])
+        sheet.append([name.removesuffix("_fen") for name in columns])
+        for row in rows:
+            sheet.append([_cell(name, value) for name, value in zip(columns, row, strict=True)])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         book.save(path)
