@@ -6,7 +6,6 @@ card decides that if its phone is heard of again; if not, two people do in the e
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tongka.journeys import looks, return_card
@@ -71,7 +70,7 @@ async def pay_out(call: Call, claim: Order) -> None:
     """End a claim whose waiting period is over: the balance of now, not that of the report, and the deposit."""
     card = await looks.known_card(call, claim.card_no)
     balance_fen = max(0, await ledger.card_balance(call.system.database, claim.card_no))
-    claim = replace(claim, amount_fen=balance_fen)
+    claim = claim.changed(amount_fen=balance_fen)
     changes = {"closed_by": "books", "amount_fen": balance_fen}
     await call.move_on(claim, Event.WAITED, changes=changes, **payout(card.row.deposit_fen, claim))
 
