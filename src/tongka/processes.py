@@ -91,8 +91,11 @@ def keep(target: Target, listening: socket.socket, count: int, ending: Ending) -
         living = [child.process.sentinel for child in children if child.process]
         wait([ending.told, *living], timeout=min(child.due_in_s() for child in children))
         code = max(child.look() for child in children)
+    listening.close()  # nobody is to queue here for an answer that none of them gives any more
     for child in children:
-        child.end()
+        child.ask_to_end()
+    for child in children:
+        child.await_end()
     return code
 
 
@@ -123,14 +126,16 @@ class _Child:
         self._died(now, code)
         return 0
 
-    def end(self) -> None:
-        """End in order, or else by force."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        self.process.join(END_S)
-        if self.process.exitcode is None:
-            self.process.kill()
+    def ask_to_end(self) -> None:
+        if self.process:
+            self.process.terminate()
+
+    def await_end(self) -> None:
+        """Who has not ended in good time is killed."""
+        if self.process:
+            self.process.join(END_S)
+            if self.process.exitcode is None:
+                self.process.kill()
 
     def _start(self) -> None:
         self._began = time.monotonic()
