@@ -61,7 +61,7 @@ DAMAGE: dict[str, list[str]] = {
     ],
     "refunds_within_payments": [
         "UPDATE payment SET amount_fen = 999 WHERE payment_no = 'p-done'",
-        changed("sending", "payment_no = 'p-done'", "payout_refund"),
+        changed("sending", "payment_no = 'p-done', nth = 2", "payout_refund"),
         "UPDATE orders SET institution = 'app', payment_order = 'p-done/open' WHERE order_no = 'refunded'",
     ],
 }

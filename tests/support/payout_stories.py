@@ -39,6 +39,17 @@ async def deleted(shop, phone: Agent, card_no: str) -> dict:
     return await shop.follow(order)
 
 
+async def migrated(shop, old: Agent, new: Agent, card_no: str) -> str:
+    """The card's number in the new phone."""
+    order = await shop.order("MIGRATE", card_no=card_no, to_device_id=new.device_id)
+    assert await old.run(order["session_id"]) == "done"
+    await shop.work(2)
+    order = await shop.follow(order)
+    assert await new.run(order["session_id"]) == "done"
+    await shop.work(2)
+    return order["card_no"]
+
+
 def spend(shop, phone: Agent, amount_fen: int) -> None:
     """A ride: a gate debits the purse, and the books have not heard of it yet."""
     purse = phone.element.image.instances[AID].purse

@@ -78,6 +78,7 @@ class PayoutRefund:
     Attributes:
         account: what the payment filled, and the refund empties.
         asked_at: None where nobody was asked yet.
+        nth: of its payment; known where it is planned.
 
     """
 
@@ -88,6 +89,7 @@ class PayoutRefund:
     amount_fen: int
     asked_at: datetime | None = None
     total_fen: int = 0
+    nth: int = 0
 
 
 _SELECT = """
@@ -143,27 +145,38 @@ async def to_plan(database: Database, limit: int) -> list[Payout]:
 
 
 _REFUNDABLE = """
+WITH RECURSIVE carried (card_no, user_id) AS (
+    SELECT $1::text, ''
+    UNION SELECT o.card_no, m.user_id
+    FROM carried c JOIN app_order m ON m.card_no = c.card_no AND m.business = 'MIGRATE' AND c.user_id IN ('', m.user_id)
+    JOIN wallet_order o ON o.institution = $3 AND o.server_order_id = m.order_no || $5 AND o.card_no <> c.card_no
+)
 SELECT p.payment_no, p.acquirer, p.created_at AS made_at, (p.amount_fen - coalesce((
     SELECT sum(o.amount_fen) FROM payment_claim c JOIN orders o ON (o.card_no, o.order_no) = (c.card_no, c.order_no)
     WHERE c.institution = $3 AND c.payment_order = ANY (ARRAY[p.order_no, p.order_no || $4])
         AND o.state NOT IN ('5', '8')
 ), 0) - coalesce((
     SELECT sum(r.amount_fen) FROM payout_refund r WHERE r.payment_no = p.payment_no AND r.state <> 'refused'
-), 0))::bigint AS left_fen
-FROM app_order a JOIN payment p USING (order_no)
-WHERE a.card_no = $1 AND a.state IN ('submitted', 'refunding') AND p.state = 'paid' AND NOT EXISTS (
+), 0))::bigint AS left_fen, (SELECT count(*) FROM payout_refund r WHERE r.payment_no = p.payment_no) AS tried
+FROM carried c JOIN app_order a ON a.card_no = c.card_no AND c.user_id IN ('', a.user_id)
+JOIN payment p USING (order_no)
+WHERE a.state IN ('submitted', 'refunding') AND p.state = 'paid' AND NOT EXISTS (
     SELECT FROM payout_refund r WHERE (r.card_no, r.order_no, r.payment_no) = ($1, $2, p.payment_no)
 )
 """
 
 
-async def refundable(database: Database, payout: Payout, institution: str, opening: str) -> list[Refundable]:
-    """The card's payments that were not tried for this payout, and what is left of each.
+async def refundable(
+    database: Database, payout: Payout, institution: str, opening: str, carried_out: str
+) -> list[Refundable]:
+    """The payments that were not tried for this payout, and what is left of each.
 
-    What is paid and not on the card goes back, if it does, as its own order's refund: it is not left. `institution` is
-    the name under which Your Server orders, `opening` what is behind a payment's number where it pays for an opening.
+    They are the card's, and those that the same rider made for the cards that migrations have carried to it, one after
+    the other. What is paid and not on the card goes back, if it does, as its own order's refund: it is not left.
+    `institution` is the name under which Your Server orders, `opening` what is behind a payment's number where it pays
+    for an opening, `carried_out` what is behind the number of a migration's deletion.
     """
-    rows = await database.read(_REFUNDABLE, payout.card_no, payout.order_no, institution, opening)
+    rows = await database.read(_REFUNDABLE, payout.card_no, payout.order_no, institution, opening, carried_out)
     return [Refundable(**dict(row)) for row in rows]
 
 
@@ -191,10 +204,10 @@ WITH moved AS (
     UPDATE payout SET state = $5, plans = plans + 1, moved_at = $6
     WHERE card_no = $1 AND order_no = $2 AND state = $3 AND plans = $4 RETURNING card_no, order_no
 ), planned AS (
-    INSERT INTO payout_refund (refund_no, card_no, order_no, payment_no, acquirer, account, amount_fen, state)
-    SELECT one.refund_no, card_no, order_no, one.payment_no, one.acquirer, one.account, one.amount_fen, 'due'
-    FROM moved, unnest($7::text[], $8::text[], $9::text[], $10::int[], $11::bigint[])
-        AS one (refund_no, payment_no, acquirer, account, amount_fen)
+    INSERT INTO payout_refund (refund_no, card_no, order_no, payment_no, acquirer, account, amount_fen, nth, state)
+    SELECT one.refund_no, card_no, order_no, one.payment_no, one.acquirer, one.account, one.amount_fen, one.nth, 'due'
+    FROM moved, unnest($7::text[], $8::text[], $9::text[], $10::int[], $11::bigint[], $12::int[])
+        AS one (refund_no, payment_no, acquirer, account, amount_fen, nth)
 ), audited AS (
     INSERT INTO audit (at, actor, action, subject, detail)
     SELECT $6, 'payouts', 'payout ' || $5, order_no, array_to_string($7, ' ') FROM moved
@@ -206,11 +219,19 @@ SELECT order_no FROM moved
 async def proceed(
     database: Database, payout: Payout, state: PayoutState, refunds: Sequence[PayoutRefund], at: datetime
 ) -> bool:
-    """Move on, with the refunds that are due from now on; False where another worker did so first."""
-    columns = zip(*((r.refund_no, r.payment_no, r.acquirer, r.account, r.amount_fen) for r in refunds), strict=True)
+    """Move on, with the refunds that are due from now on.
+
+    False where another worker did so first, or another card's payout has drawn on one of the payments meanwhile.
+    """
+    rows = ((r.refund_no, r.payment_no, r.acquirer, r.account, r.amount_fen, r.nth) for r in refunds)
+    columns = map(list, zip(*rows, strict=True)) if refunds else [[]] * 6
     key = (payout.card_no, payout.order_no, payout.state.value, payout.plans)
-    moved = await database.fetchval(_PROCEED, *key, state.value, at, *(map(list, columns) if refunds else [[]] * 5))
-    return moved is not None
+    try:
+        return await database.fetchval(_PROCEED, *key, state.value, at, *columns) is not None
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "payment_refunded_in_turn":
+            return False
+        raise
 
 
 _DECIDE = """

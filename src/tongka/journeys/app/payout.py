@@ -66,7 +66,7 @@ async def _plan(system: System, payout: Payout | None) -> None:
     """
     if payout is None or payout.state not in PLANNED or payout.due_fen:
         return
-    found = await payouts.refundable(system.database, payout, OURS, OPENING)
+    found = await payouts.refundable(system.database, payout, OURS, OPENING, CARRIED_OUT)
     windows = {one.name: timedelta(days=one.refund_days) for one in system.acquirers.values()}
     planned = rules.plan(payout.left_fen, found, windows, system.clock())
     refunds = [_refund(payout, number, one) for number, one in enumerate(planned, start=payout.refunds + 1)]
@@ -77,7 +77,8 @@ async def _plan(system: System, payout: Payout | None) -> None:
 def _refund(payout: Payout, number: int, one: Planned) -> PayoutRefund:
     """Its number is the return's, and which of its refunds it is."""
     account = receivable(METHODS.get(one.acquirer, OTHER))
-    return PayoutRefund(f"P{payout.order_no}-{number}", one.payment_no, one.acquirer, account, one.amount_fen)
+    refund_no = f"P{payout.order_no}-{number}"
+    return PayoutRefund(refund_no, one.payment_no, one.acquirer, account, one.amount_fen, nth=one.nth)
 
 
 async def _ask(system: System, acquirer: Acquirer, refund: PayoutRefund) -> bool:
