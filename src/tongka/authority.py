@@ -46,5 +46,8 @@ AUTHORITY: Mapping[str, tuple[Who, str]] = {
     "card-stock withdraw": (Who.OPERATOR, "takes back what is not confirmed"),
     "card-stock block": (Who.OPERATOR, "keeps a rider from his card"),
     "card-stock unblock": (Who.OPERATOR, "lets a card be used again"),
+    "card-stock unlock": (Who.OPERATOR, "lets a card be tried again after too many wrong MACs or passwords"),
+    "ledger explain": (Who.OPERATOR, "takes a card that was ahead of the books off the list"),
+    "channel unlock": (Who.OPERATOR, "lets passwords be tried again in a domain"),
 }
 """Command → who, and why."""

@@ -62,7 +62,7 @@ class Account(IntEnum):
 
 
 CHART: Mapping[Account, tuple[AccountKind, str]] = {
-    Account.CARD_FLOAT: (AccountKind.LIABILITY, "value on cards, owed to their holders"),
+    Account.CARD_FLOAT: (AccountKind.LIABILITY, "loaded onto cards, less what was taken back: the most they can hold"),
     Account.ORDERS_IN_HAND: (AccountKind.LIABILITY, "orders paid and not yet loaded or refunded"),
     Account.DEPOSITS_HELD: (AccountKind.LIABILITY, "deposits for cards that are out"),
     Account.REFUNDS_PAYABLE: (AccountKind.LIABILITY, "refunds and returned cards, decided and not yet paid out"),

@@ -31,8 +31,14 @@ class City(Section, frozen=True):
         int, Meta(description="failed MACs of one card until it is refused", ge=1, le=100)
     ] = 5
     guesses_per_hour: Annotated[
-        int, Meta(description="wrong passwords of recharge and group cards until a domain is refused", ge=1, le=1000)
+        int,
+        Meta(
+            description="wrong passwords of recharge and group cards until a terminal or card is refused", ge=1, le=1000
+        ),
     ] = 5
+    domain_guesses_per_hour: Annotated[
+        int, Meta(description="the same until a whole domain is refused; log and operators are told", ge=1, le=10**6)
+    ] = 500
     silence_s: Annotated[Seconds, Meta(description="silence after which an authorised order's result is unknown")] = 300
     sweep_s: Annotated[Seconds, Meta(description="how often the worker looks for silent and abandoned orders")] = 30
     shared_load_keys: Annotated[

@@ -25,9 +25,10 @@ from tongka.sandbox.card.machine import SoftwareCard
 from tongka.sandbox.card.personalise import Blank, personalise
 from tongka.settings import Settings
 from tongka.store import cards, ledger, parties
+from tongka.store.card_checks import CARDS_AHEAD
 from tongka.store.cards import CardRow
 from tongka.store.db import Database
-from tongka.store.ledger_checks import check
+from tongka.store.ledger_checks import CHECKS, check
 from tongka.store.parties import Parties, Party
 from tongka.system import System
 
@@ -75,6 +76,8 @@ class World:
     partner_key: sm2.PrivateKey
     app: serve.CardFrontServer
     now: list[datetime]
+    loaded_elsewhere: bool = False
+    """Whether other channels load the cards too: then some are ahead of the books."""
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -114,7 +117,9 @@ class World:
 
     async def books(self) -> None:
         """Nothing in the books contradicts anything."""
-        findings = await check(self.database)
+        findings = await check(
+            self.database, [one for one in CHECKS if not (one is CARDS_AHEAD and self.loaded_elsewhere)]
+        )
         assert not findings, findings
 
 

@@ -316,6 +316,7 @@ class Walk(RuleBasedStateMachine):
 
 async def test_any_story_ends_with_cards_orders_and_books_in_agreement(world):
     Walk.world, Walk.loop = world, asyncio.get_running_loop()
+    world.loaded_elsewhere = True
     quietly = settings(
         max_examples=WALKS,
         stateful_step_count=STEPS,

@@ -51,12 +51,12 @@ class Card:
     def balance(self) -> int:
         return self.plastic.image.balance_fen
 
-    def init(self, amount: int, trade_type: str = LOAD) -> dict[str, str]:
+    def init(self, amount: int, trade_type: str = LOAD, terminal: str = TERMINAL) -> dict[str, str]:
         """INIT FOR LOAD (or UNLOAD), and its answer and the moment in the API's fields."""
         self.plastic.power_on()
         self.plastic.transmit(bytes.fromhex("00A4040008A000000632010105"))
         head = "805000020B01" if trade_type == LOAD else "805005010B01"
-        data, sw = self.plastic.transmit(bytes.fromhex(f"{head}{amount:08X}{TERMINAL}10"))
+        data, sw = self.plastic.transmit(bytes.fromhex(f"{head}{amount:08X}{terminal}10"))
         assert sw == 0x9000, hex(sw)
         return {
             "CardOldBal": str(int.from_bytes(data[:4])),
@@ -65,7 +65,7 @@ class Card:
             "ArithIndex": data[7:8].hex().upper(),
             "RndNumber2": data[8:12].hex().upper(),
             "Mac1": data[12:].hex().upper(),
-            "TermNo": TERMINAL,
+            "TermNo": terminal,
             "CardType": "01",
             "TradeType": trade_type,
             "TradeMoney": str(amount),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from tongka.cli import locks
 from tongka.cli.acting import OperatorOption, PassphraseOption, Person, alone, authorised
 from tongka.cli.common import (
     ConfigOption,
@@ -35,6 +36,8 @@ from tongka.store.db import Database
 from tongka.store.stamp import Stamp
 
 app = typer.Typer(no_args_is_help=True, help="Cards on the books: stock, cards taken over, single cards.")
+app.command()(locks.locked)
+app.command("unlock")(locks.unlock_card)
 
 BatchArgument = Annotated[str, typer.Argument(help="The batch's name.")]
 CardArgument = Annotated[str, typer.Argument(help="The card's number.")]

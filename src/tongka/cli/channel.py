@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from tongka.cli import locks
 from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import (
     ConfigOption,
@@ -27,6 +28,8 @@ from tongka.store.channel_parties import ChannelParty, ChannelRole
 from tongka.store.channels import ChannelRow
 
 app = typer.Typer(no_args_is_help=True, help="Channels of the OneCard API: their keys, addresses and limits.")
+app.command()(locks.locked)
+app.command("unlock")(locks.unlock_domain)
 
 DomainArgument = Annotated[str, typer.Argument(help="OrigionDomain of its messages.")]
 RoleArgument = Annotated[ChannelRole, typer.Argument(help="What it is: DeptNo, TermNo, OperNo or DeviceNo.")]

@@ -1,11 +1,13 @@
 """`tongka ledger`: prove the books, read them. Days are closed by `tongka day`."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
+from tongka.cli.acting import OperatorOption, PassphraseOption, Person, authorised
 from tongka.cli.common import (
     ConfigOption,
     JsonOption,
@@ -16,8 +18,12 @@ from tongka.cli.common import (
     print_json,
     print_rows,
     run,
+    settings_of,
+    stamp_at,
 )
-from tongka.store import ledger, ledger_checks
+from tongka.journeys.operators import REASON_MAX, require_text
+from tongka.store import card_checks, ledger, ledger_checks
+from tongka.store.card_checks import CARDS_AHEAD
 from tongka.store.ledger_checks import CHECKS, Finding
 from tongka.store.migrate import require_current
 
@@ -28,15 +34,20 @@ DayArgument = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Bus
 
 @app.command()
 def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
-    """Prove the books from scratch; exit code 1 with the offending rows if anything is wrong."""
+    """Prove the books from scratch; exit code 1 with the offending rows if anything is wrong.
+
+    Where another platform loads with the same keys (city.shared_load_keys), cards ahead of the books are no finding.
+    """
 
     async def work() -> list[Finding]:
+        shared = settings_of(config).city.shared_load_keys
+        checks = [one for one in CHECKS if not (one is CARDS_AHEAD and shared)]
         async with any_database_of(config) as database:
             await require_current(database)
             with Progress(console=complaints, transient=True) as progress:
-                task = progress.add_task("checks", total=len(CHECKS))
+                task = progress.add_task("checks", total=len(checks))
                 return await ledger_checks.check(
-                    database, CHECKS, lambda one: progress.update(task, description=one.name, advance=1)
+                    database, checks, lambda one: progress.update(task, description=one.name, advance=1)
                 )
 
     findings = run(work())
@@ -47,6 +58,46 @@ def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
             console.print(f"{finding.check}: {finding.sentence}, but not: {finding.row}", markup=False)
         console.print("the books are right" if not findings else f"{len(findings)} findings")
     raise typer.Exit(int(bool(findings)))
+
+
+@app.command()
+def ahead(
+    config: ConfigOption = None,
+    *,
+    explained: Annotated[bool, typer.Option("--all", help="Also those that were explained.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List cards that showed loads which the books do not know, by counter and balance, each time that they did.
+
+    After a restore to an earlier moment these are the cards whose last loads are lost to the books.
+    """
+
+    async def work() -> list[dict[str, object]]:
+        async with database_of(config) as database:
+            return [asdict(one) for one in await card_checks.ahead(database, explained=explained)]
+
+    print_rows(run(work()), as_json=as_json)
+
+
+@app.command()
+def explain(  # noqa: PLR0917 - arguments and options of a command
+    card_no: Annotated[str, typer.Argument(help="The card's number.")],
+    online_atc: Annotated[int, typer.Argument(help="The counter that `ahead` lists it with.")],
+    reason: Annotated[str, typer.Option(help="What was found out; for the audit trail.")],
+    operator: OperatorOption = "",
+    passphrase_file: PassphraseOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Put down why a card was ahead of the books; `check` is silent about it from then on. It moves no money."""
+
+    async def work() -> None:
+        require_text("--reason", reason, REASON_MAX)
+        actor = await authorised(config, "ledger explain", Person(operator, passphrase_file), card_no)
+        async with database_of(config, actor) as database:
+            await card_checks.explain(database, card_no, online_atc, reason, stamp_at(config, actor))
+
+    run(work())
+    console.print(f"card {card_no} is explained at counter {online_atc}", highlight=False)
 
 
 @app.command()

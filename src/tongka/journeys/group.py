@@ -16,6 +16,7 @@ from tongka.journeys.refusals import AllotmentExceeded, NotUnlocked, PasswordToo
 from tongka.journeys.supply import Load, is_rewrite, load_card
 from tongka.store import group_cards
 from tongka.store.group_cards import Allotment, Batch, GroupCard
+from tongka.store.guesses import GROUP, Scope, of_card, of_domain
 from tongka.store.stamp import Stamp
 from tongka.system import System
 
@@ -84,7 +85,11 @@ async def digest(system: System, card_no: str, password: str) -> bytes:
 
 
 async def _known(call: Call, domain: str, card_no: str, password: str) -> GroupCard:
-    scopes = (f"group domain {domain}", f"group card {card_no}")
+    city = call.system.settings.city
+    scopes = (
+        Scope(of_domain(GROUP, domain), city.domain_guesses_per_hour),
+        Scope(of_card(GROUP, card_no), city.guesses_per_hour),
+    )
     await passwords.require_allowed(call, scopes)
     card = await group_cards.find(call.system.database, card_no)
     given = await digest(call.system, card_no, password)

@@ -1,7 +1,6 @@
 """What several journeys look at before they move: the card on our books, its answers, the order's owner."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from tongka.card.apdu import Response
 from tongka.card.commands import CommandKind, classify
@@ -30,7 +29,7 @@ from tongka.store.cards import CardRow
 from tongka.store.orders import Order
 
 NORMAL, BLACKLISTED = "00", "01"
-MAC_FAILURES_COUNT = timedelta(hours=1)
+MAC_FAILURES_COUNT = guesses.HOUR
 """How long a failed MAC of a card is held against it."""
 FCI_FILE15 = bytes.fromhex("9F0C1E")
 """The tag under which SELECT answers file 0015."""
@@ -203,10 +202,10 @@ async def count_failure(call: Call, card: KnownCard) -> None:
         TooManyWrongMacs: of many at the same time this is one too many; it is told no more than those after it.
 
     """
-    since = call.at - MAC_FAILURES_COUNT
-    failures = await guesses.count_mac_failure(call.system.database, card.card_no, call.at, since)
-    if failures > call.system.settings.city.mac_failures_per_hour:
-        raise _too_many(card, failures)
+    most = call.system.settings.city.mac_failures_per_hour
+    beyond = await guesses.count_mac_failure(call.system.database, card.card_no, call.at, most)
+    if beyond:
+        raise _too_many(card, most + beyond)
 
 
 def _too_many(card: KnownCard, failures: int) -> TooManyWrongMacs:

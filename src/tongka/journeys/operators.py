@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tongka.crypto.scrypt import SALT_BYTES, hashed
 from tongka.days import ZONE
@@ -11,13 +11,13 @@ from tongka.errors import Malformed
 from tongka.journeys.refusals import OperatorWrong, TooManyPasswords
 from tongka.store import audit, guesses, operators
 from tongka.store.db import Database
+from tongka.store.guesses import HOUR, Scope
 from tongka.store.operators import Operator
 from tongka.store.stamp import Stamp
 
 NAME_MAX, REASON_MAX = 64, 500
 PASSPHRASE_MIN = 12
 WRONG_PER_HOUR = 5
-HOUR = timedelta(hours=1)
 NOBODY = Operator("", bytes(SALT_BYTES), bytes(32), active=False)
 """Whom an unknown name is compared with, so that its answer takes as long."""
 
@@ -46,12 +46,12 @@ async def authenticate(database: Database, name: str, passphrase: str, what: str
         TooManyPasswords: too many passphrases of this name were wrong within an hour.
 
     """
-    scope, since = f"operator {name.lower()}", stamp.at - HOUR
-    _require_unlocked(name, await guesses.moments_since(database, scope, since))
+    scope = f"operator {name.lower()}"
+    _require_unlocked(name, await guesses.moments_since(database, scope, stamp.at - HOUR))
     operator = await operators.find(database, name) or NOBODY
     given = await asyncio.to_thread(hashed, passphrase, operator.salt)
     if not (hmac.compare_digest(given, operator.digest) and operator.active):
-        await guesses.count_wrong_password(database, [scope], stamp.at, since, stamp.actor)
+        await guesses.count_wrong(database, [Scope(scope, WRONG_PER_HOUR)], stamp.at, stamp.actor)
         raise OperatorWrong("the operator or the passphrase is wrong; `tongka operator` keeps both")
     await audit.record(
         database, at=stamp.at, actor=operator.name, action="operator acts", subject=what, detail=stamp.actor

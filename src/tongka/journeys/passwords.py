@@ -7,18 +7,17 @@ wrong ones a right one is refused too.
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import NoReturn
 
 from tongka.journeys.call import Call
 from tongka.journeys.refusals import PasswordTooWeak, PasswordWrong, TooManyPasswords
 from tongka.store import guesses, secrets
+from tongka.store.guesses import Scope
 from tongka.system import System
 
 SECRET = "password hashes"  # noqa: S105 - its name
 CONTEXT = b"platform secret: password hashes"
 SECRET_LEN = 32
-HOUR = timedelta(hours=1)
 
 PASSWORD_MIN, PASSWORD_MAX = 6, 16
 RUNS = ("01234567890", "abcdefghijklmnopqrstuvwxyz")
@@ -46,19 +45,18 @@ async def _key(system: System) -> bytes:
     return await system.hsm.unseal(sealed or b"", CONTEXT)
 
 
-async def require_allowed(call: Call, scopes: Sequence[str]) -> None:
+async def require_allowed(call: Call, scopes: Sequence[Scope]) -> None:
     """Refuse before looking, where too many were wrong within the hour.
 
     Raises:
         TooManyPasswords: of one of the scopes.
 
     """
-    wrong = await guesses.wrong_passwords_since(call.system.database, scopes, call.at - HOUR)
-    if wrong >= call.system.settings.city.guesses_per_hour:
+    if await guesses.is_locked(call.system.database, scopes, call.at):
         raise _too_many()
 
 
-async def refuse(call: Call, scopes: Sequence[str]) -> NoReturn:
+async def refuse(call: Call, scopes: Sequence[Scope]) -> NoReturn:
     """Count a wrong password and say so.
 
     Raises:
@@ -66,8 +64,8 @@ async def refuse(call: Call, scopes: Sequence[str]) -> NoReturn:
         TooManyPasswords: others were wrong at the same time, and this one is beyond the limit.
 
     """
-    times = await guesses.count_wrong_password(call.system.database, scopes, call.at, call.at - HOUR, call.actor)
-    raise _too_many() if times > call.system.settings.city.guesses_per_hour else wrong()
+    beyond = await guesses.count_wrong(call.system.database, scopes, call.at, call.actor)
+    raise _too_many() if beyond else wrong()
 
 
 def wrong() -> PasswordWrong:

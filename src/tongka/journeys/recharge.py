@@ -11,6 +11,7 @@ from tongka.journeys.call import Call
 from tongka.journeys.refusals import PasswordWrong, UsedWhole
 from tongka.journeys.supply import Load, load_card
 from tongka.store import orders, recharge_cards
+from tongka.store.guesses import RECHARGE, Scope, of_card, of_domain, of_terminal
 from tongka.store.recharge_cards import NewCard, RechargeCard
 from tongka.store.stamp import Stamp
 from tongka.system import System
@@ -69,15 +70,16 @@ async def issue(
 
 async def check(call: Call, domain: str, password: str) -> bytes:
     """What the card is worth."""
-    return await call.seal(call.outcome(detail=(await _usable(call, _scopes(domain), password)).amount_fen))
+    return await call.seal(call.outcome(detail=(await _usable(call, _scopes(call, domain), password)).amount_fen))
 
 
 async def supply(call: Call, domain: str, password: str, load: Load) -> bytes:
     """Pay for a top-up with the card; the same top-up again costs nothing."""
+    most = call.system.settings.city.guesses_per_hour
     scopes = (
-        *_scopes(domain),
-        f"recharge terminal {domain} {load.init.terminal.hex()}",
-        f"recharge card {load.card_no}",
+        *_scopes(call, domain),
+        Scope(of_terminal(RECHARGE, domain, load.init.terminal.hex()), most),
+        Scope(of_card(RECHARGE, load.card_no), most),
     )
     card = await _usable(call, scopes, password, load.card_no)
     if load.funding.amount_fen != card.amount_fen:
@@ -86,11 +88,11 @@ async def supply(call: Call, domain: str, password: str, load: Load) -> bytes:
     return await load_card(call, replace(load, funding=paid, short=PasswordWrong))
 
 
-def _scopes(domain: str) -> tuple[str, ...]:
-    return (f"recharge domain {domain}",)
+def _scopes(call: Call, domain: str) -> tuple[Scope, ...]:
+    return (Scope(of_domain(RECHARGE, domain), call.system.settings.city.domain_guesses_per_hour),)
 
 
-async def _usable(call: Call, scopes: tuple[str, ...], password: str, for_card: str = "") -> RechargeCard:
+async def _usable(call: Call, scopes: tuple[Scope, ...], password: str, for_card: str = "") -> RechargeCard:
     """The card of a password, if it can pay; or paid already for a top-up of `for_card` that is not at its end."""
     await passwords.require_allowed(call, scopes)
     card = await recharge_cards.by_digest(call.system.database, await passwords.digest(call.system, password))

@@ -56,6 +56,9 @@ DISCOVERY = "sandbox.json"
 SWEEP_S = 5
 """A trial should not wait half a minute for the worker."""
 
+DOMAIN_GUESSES = 5
+"""Wrong passwords of a domain: what integrators are told to expect; a city with many counters bears more."""
+
 
 PATIENCE_S = 10
 """Nobody wants to wait for gates that no one drives."""
@@ -162,7 +165,7 @@ def city_settings(folder: Path, host: str, port: int) -> Settings:
         database=settings.Database(data_dir=str(folder / "postgres")),
         web=settings.Web(host=host, port=port),
         keys=settings.Keys(uri=f"software:{folder / 'keys.json'}", passphrase_file=str(folder / "passphrase")),
-        city=settings_city.City(sweep_s=SWEEP_S),
+        city=settings_city.City(sweep_s=SWEEP_S, domain_guesses_per_hour=DOMAIN_GUESSES),
         payments=Payments(institution="simulator", ask_again_s=SWEEP_S),
         rides=settings.Rides(timestamp_window_s=0, calls_per_s=100_000, certificate_file=str(folder / GATEWAY_CRT)),
         merchant=settings.Merchant(
@@ -208,6 +211,7 @@ passphrase_file = {_quoted(wanted.keys.passphrase_file)}
 
 [city]
 sweep_s = {wanted.city.sweep_s}
+domain_guesses_per_hour = {wanted.city.domain_guesses_per_hour}
 
 [payments]
 institution = "{wanted.payments.institution}"

@@ -1,13 +1,14 @@
 """The proof of the books from scratch: queries that answer offending rows, and nothing when all is well.
 
 They read one snapshot and use no figure that anybody keeps but to compare it. Findings are values: one bad row never
-hides another. Those of days, orders, payouts, rides and prepaid cards against transfers stand beside this in files
-of their own.
+hides another. Those of days, orders, cards, payouts, rides and prepaid cards against transfers stand beside this in
+files of their own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tongka.store.card_checks import CARD_CHECKS
 from tongka.store.check import Check
 from tongka.store.day_checks import DAY_CHECKS
 from tongka.store.db import Database
@@ -148,7 +149,16 @@ LEDGER_CHECKS = (
 )
 """Of the books alone, in an order in which the first finding is the nearest to the cause."""
 
-CHECKS = (*LEDGER_CHECKS, *DAY_CHECKS, *REMITTANCE_CHECKS, *ORDER_CHECKS, *PAYOUT_CHECKS, *RIDE_CHECKS, *PREPAID_CHECKS)
+CHECKS = (
+    *LEDGER_CHECKS,
+    *DAY_CHECKS,
+    *REMITTANCE_CHECKS,
+    *ORDER_CHECKS,
+    *CARD_CHECKS,
+    *PAYOUT_CHECKS,
+    *RIDE_CHECKS,
+    *PREPAID_CHECKS,
+)
 
 
 async def check(

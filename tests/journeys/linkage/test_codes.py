@@ -12,6 +12,8 @@ from tongka.errors import HsmUnavailable
 from tongka.journeys import sweep
 from tongka.partners.linkage.codes import ERRORS, UNKNOWN_ERROR
 from tongka.payments import Answer
+from tongka.settings import Settings
+from tongka.settings_city import City
 from tongka.store import cards, channel_parties
 from tongka.store.channel_parties import ChannelParty, ChannelRole
 
@@ -265,6 +267,7 @@ async def unknown_password(onecard):
 
 @story("5002")
 async def guessing_passwords(onecard):
+    onecard.serve(settings=Settings(city=City(domain_guesses_per_hour=5)))
     right = await onecard.recharge_card()
     for _ in range(5):
         assert (await unknown_password(onecard))["ErrorCode"] == "5001"

@@ -4,17 +4,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from raw_onecard import CHANNEL, DOMAIN, MERCHANT, PASSWORD, TERMINAL, UNLOAD, Desk, sealed
 from tongka.journeys import prepaid, recharge
 from tongka.ledger import Account
 from tongka.partners.linkage.serve import OneCardServer
-from tongka.store import ledger, recharge_cards
+from tongka.settings import Settings
+from tongka.settings_city import City
+from tongka.store import guesses, ledger, recharge_cards
 from tongka.store import prepaid as prepaid_store
 from tongka.store.channel_parties import ChannelParty, ChannelRole
 from tongka.store.channel_parties import save as save_party
+from tongka.store.stamp import Stamp
 
 OK = "0000"
+FEW = Settings(city=City(domain_guesses_per_hour=5))
+"""As the sandbox has it."""
 
 
 async def supply(onecard, trade_id: str, money: int) -> dict:
@@ -109,6 +115,7 @@ async def test_a_wrong_password_can_be_put_right_with_the_same_card_answer(oneca
 
 
 async def test_wrong_passwords_are_counted_for_an_hour_and_for_each_domain(onecard):
+    onecard.serve(settings=FEW)
     tac = await onecard.recharge_card()
     for _ in range(5):
         await onecard.desk.ask("/recharcard/pwcheck", Tac="0" * 16)
@@ -119,6 +126,40 @@ async def test_wrong_passwords_are_counted_for_an_hour_and_for_each_domain(oneca
     assert (await onecard.desk.raw("/recharcard/pwcheck", elsewhere))["ErrorCode"] == OK
     onecard.world.pass_time(hours=1)
     assert (await onecard.desk.ask("/recharcard/pwcheck", Tac=tac))["ErrorCode"] == OK
+
+
+async def test_wrong_passwords_at_one_terminal_lock_out_that_terminal_alone(onecard):
+    """Nor the domain, which has many counters: that takes as many as it is set to bear."""
+    card, tac = await onecard.card(), await onecard.recharge_card(1_000)
+    for _ in range(5):
+        blank = await onecard.card()
+        assert (await onecard.desk.recharge(blank, blank.init(1_000), "0" * 16))["ErrorCode"] == "5001"
+    assert (await onecard.desk.recharge(card, card.init(1_000), tac))["ErrorCode"] == "5002"
+    assert (await onecard.desk.ask("/recharcard/pwcheck", Tac=tac))["ErrorCode"] == OK
+    assert (await onecard.desk.recharge(card, card.init(1_000, terminal="0000000002FF"), tac))["ErrorCode"] == OK
+
+
+async def test_the_log_tells_when_something_is_locked_and_only_then(onecard):
+    onecard.serve(settings=FEW)
+    with capture_logs() as told:
+        for _ in range(7):
+            await onecard.desk.ask("/recharcard/pwcheck", Tac="0" * 16)
+    assert [(line["log_level"], line["what"], line["wrong"]) for line in told if "locked" in line["event"]] == [
+        ("warning", f"recharge domain {DOMAIN}", 5)
+    ]
+
+
+async def test_an_operator_lifts_a_domains_lock(onecard):
+    onecard.serve(settings=FEW)
+    tac = await onecard.recharge_card()
+    for _ in range(5):
+        await onecard.desk.ask("/recharcard/pwcheck", Tac="0" * 16)
+    (lock,) = await guesses.locked(onecard.world.database, onecard.world.now[0])
+    assert (lock.name, lock.wrong, lock.until) == (f"recharge domain {DOMAIN}", 5, onecard.world.now[0] + guesses.HOUR)
+    stamp = Stamp(onecard.world.now[0], onecard.world.now[0].date(), "li")
+    assert await guesses.lift(onecard.world.database, [lock.name], stamp, "asked by phone") == 1
+    assert (await onecard.desk.ask("/recharcard/pwcheck", Tac=tac))["ErrorCode"] == OK
+    assert await guesses.locked(onecard.world.database, onecard.world.now[0]) == []
 
 
 async def test_a_card_shown_again_and_again_locks_nobody_out(onecard):

@@ -10,12 +10,12 @@ from tongka.journeys.app.refusals import LoginWrong, TokenWrong
 from tongka.journeys.refusals import TooManyRequests
 from tongka.store import app, guesses
 from tongka.store.app import AppUser
+from tongka.store.guesses import Scope
 from tongka.system import System
 
 TOKEN_BYTES = 32
 TOKEN_LIFE = timedelta(hours=2)
 WRONG_PER_HOUR = 20
-HOUR = timedelta(hours=1)
 NOBODY = AppUser("", "", bytes(SALT_BYTES), bytes(32))
 """Whom an unknown name is compared with, so that its answer takes as long."""
 
@@ -28,14 +28,14 @@ async def login(system: System, name: str, password: str) -> tuple[str, int]:
         TooManyRequests: too many were wrong within the hour, in whichever process.
 
     """
-    scope, since = [scope_of_login(name)], system.clock() - HOUR
-    if await guesses.wrong_passwords_since(system.database, scope, since) >= WRONG_PER_HOUR:
+    scope = [Scope(scope_of_login(name), WRONG_PER_HOUR)]
+    if await guesses.is_locked(system.database, scope, system.clock()):
         raise TooManyRequests("too many wrong passwords within an hour; try again later")
     user = await app.user_named(system.database, name)
     known = user or NOBODY
     given = await asyncio.to_thread(hashed, password, known.salt)
     if not hmac.compare_digest(given, known.password) or user is None:
-        await guesses.count_wrong_password(system.database, scope, system.clock(), since, actor="")
+        await guesses.count_wrong(system.database, scope, system.clock(), actor="")
         raise LoginWrong("the name or the password is wrong")
     token = system.random(TOKEN_BYTES).hex()
     await app.keep_token(system.database, _digest(token), user.user_id, system.clock() + TOKEN_LIFE)
