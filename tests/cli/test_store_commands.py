@@ -1,8 +1,9 @@
 """The commands over the store: what they print, and their exit codes."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from tongka.cli import audit, config, db, ledger
 from tongka.days import ZONE
 from tongka.ledger import Account, Posting
+from tongka.settings import Database
 from tongka.store.audit import record
+from tongka.store.db import open_url
 from tongka.store.ledger import post
 
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
@@ -140,3 +143,24 @@ def test_what_is_unfit_for_production_is_told_with_exit_1(run):
     result = run(config, "check", "--json", TONGKA_MODE="production", TONGKA_LOG_LEVEL="debug")
     assert result.exit_code == 1
     assert any(line.startswith("log.level") for line in json.loads(result.stdout)["unsafe"])
+
+
+async def test_an_upgrade_is_refused_while_others_serve_unless_it_is_told_so(run, url):
+    serving = await open_url(url, Database(pool_min=1, pool_max=1), role="web")
+    refused = run(db, "upgrade")
+    assert (refused.exit_code, "stop serve and worker" in refused.output) == (2, True)
+    assert run(db, "upgrade", "--online").exit_code == 0
+    await serving.close()
+
+
+async def test_the_head_of_the_trail_is_what_verify_takes(run):
+    sealed(run)
+    head = run(audit, "head").stdout.strip()
+    assert run(audit, "verify", "--anchor", head).exit_code == 0
+    assert f"{json.loads(run(audit, 'head', '--json').stdout)['number']}:" == head[: head.index(":") + 1]
+
+
+def test_moments_are_the_city_s_for_people_and_bear_their_offset_in_json(run):
+    (first, *_) = json.loads(run(db, "status", "--json").stdout)
+    assert datetime.fromisoformat(first["applied_at"]).utcoffset() == timedelta(hours=8)
+    assert re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} ", run(db, "status").stdout)

@@ -1,14 +1,19 @@
 """Migrations: in order, once, each whole, and never changed afterwards."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tongka import settings
 from tongka.errors import Misconfigured
 from tongka.store import migrate
+from tongka.store.db import open_url
 from tongka.store.migrate import Migration, applied, migrations, pending, require_current, upgrade
 
+RELEASED = Path(__file__).parents[1] / "vectors" / "migrations.json"
 LAST = migrations()[-1].number
 ONE = Migration(LAST + 1, "one", "CREATE TABLE one (n int); INSERT INTO one VALUES (1);")
 TWO = Migration(LAST + 2, "two", "ALTER TABLE one ADD m int;")
@@ -79,3 +84,26 @@ async def test_a_schema_that_lacks_migrations_is_refused_with_the_command(databa
 async def test_an_empty_database_has_nothing_applied(database):
     await database.execute("DROP TABLE schema_migration")
     assert await applied(database) == {}
+
+
+def unlike(released, present):
+    """The first released migration that is not where and what it was, or None."""
+    return next((one for at, one in enumerate(released) if present[at : at + 1] != [one]), None)
+
+
+def test_released_migrations_come_first_and_are_as_they_were_released():
+    released = json.loads(RELEASED.read_text("utf-8"))["released"]
+    assert unlike(released, [[str(one), one.checksum] for one in migrations()]) is None
+
+
+@pytest.mark.parametrize("present", [[["0001_a", "x"]], [["0001_a", "x"], ["0002_b", "z"]], [["0000_c", "w"]]])
+def test_a_released_migration_that_was_removed_changed_or_preceded_is_found(present):
+    assert unlike([["0001_a", "x"], ["0002_b", "y"]], present) is not None
+
+
+async def test_serving_processes_are_counted_before_an_upgrade_and_commands_are_not(database, postgres):
+    name = await database.read_value("SELECT current_database()")
+    assert await migrate.others_at_work(database) == 0
+    serving = await open_url(postgres.url_of(name), settings.Database(pool_min=1, pool_max=1), role="web")
+    assert await migrate.others_at_work(database) == 1
+    await serving.close()
