@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from payout_stories import DEPOSIT, Refusing, deleted, held, paid_back, settled, spend, the_payout, topped
+from seram_agent import Cut
 from tongka.errors import Malformed
 from tongka.journeys.app import losing, payout
 from tongka.journeys.refusals import OrderNotFound
@@ -147,4 +148,31 @@ async def test_what_is_on_its_way_is_not_paid_by_hand(shop):
     stamp = Stamp(shop.now[0], shop.now[0].date(), "wang")
     with pytest.raises(MoveForbidden):
         await payout.by_hand(shop.system.database, (await the_payout(shop, card_no)).order_no, "r", "bank", stamp)
+    await shop.books()
+
+
+async def test_an_opening_that_is_withdrawn_before_its_first_load_is_done_and_only_the_load_goes_back(shop):
+    """The card has proved itself: it is the rider's, with its deposit, until it is deleted."""
+    phone = await shop.phone()
+    opened = await shop.paid(
+        await shop.order("OPEN", issuer_id=ISSUER, device_id=phone.device_id, amount_fen=1_000)
+    )  # fmt: skip
+
+    def cut(step: str) -> None:
+        if step == "after" and phone.apdus[-1].startswith("805000020B01000003E8"):
+            raise Cut
+
+    phone.cut = cut
+    with pytest.raises(Cut):
+        await phone.run(opened["session_id"])
+    phone.cut = lambda _: None
+    told = await shop.ask("POST", f"/orders/{opened['order_no']}/result", {"code": "1010210301"})
+    assert (told.status_code, told.json()["state"]) == (200, "refunding")
+    await shop.work(2)
+    opened = await shop.follow(opened)
+    assert (opened["state"], opened["reason"], await paid_back(shop)) == ("done", "withdrawn", 1_000)
+    assert await phone.run(opened["session_id"]) == "cancelled/withdrawn"
+    order = await settled(shop, await deleted(shop, phone, opened["card_no"]))
+    assert order["payout"] == {"state": "done", "done_fen": DEPOSIT, "owed_fen": 0}
+    assert await paid_back(shop) == 1_000 + DEPOSIT
     await shop.books()

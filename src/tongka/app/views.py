@@ -12,7 +12,8 @@ from tongka.store.app import AppCard, AppState
 from tongka.store.payouts import PayoutState
 from tongka.store.wallet import Standing as CardSide
 
-REFUNDED = "B"
+REFUNDED, ON_THE_CARD = "B", frozenset({"5", "8"})
+"""How a withdrawn order's money may be at its end (Huzhou appendix G)."""
 PAYOUT_STATES: Mapping[PayoutState, Literal["owed", "done"]] = {
     PayoutState.OWED: "owed",
     PayoutState.DONE: "done",
@@ -23,8 +24,8 @@ PAYOUT_STATES: Mapping[PayoutState, Literal["owed", "done"]] = {
 def state_of(standing: Standing) -> str:
     """One word for the rider."""
     order = standing.order
-    if order.state is AppState.REFUNDING and standing.money and set(standing.money) <= {REFUNDED}:
-        return AppState.REFUNDED.value
+    if order.state is AppState.REFUNDING and standing.money:
+        return _withdrawn(set(standing.money))
     if order.state is not AppState.SUBMITTED or not standing.at_tsm:
         return order.state.value
     last = standing.at_tsm[-1]
@@ -32,6 +33,13 @@ def state_of(standing: Standing) -> str:
     if last.state is CardSide.ACCEPTED:
         return AppState.SUBMITTED.value
     return CardSide.RUNNING.value if half_way and last.state is CardSide.DONE else last.state.value
+
+
+def _withdrawn(money: set[str]) -> str:
+    """Of an opening whose card is in use, only the first top-up goes back: it is done."""
+    if money <= {REFUNDED}:
+        return AppState.REFUNDED.value
+    return (CardSide.DONE if money <= ON_THE_CARD | {REFUNDED} else AppState.REFUNDING).value
 
 
 def order_view(standing: Standing) -> OrderView:
