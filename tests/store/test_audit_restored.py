@@ -7,21 +7,27 @@ import re
 import shutil
 import subprocess
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
 from tongka import settings
 from tongka.audit import SEALED
+from tongka.cli import main
+from tongka.crypto.scrypt import SALT_BYTES, hashed
 from tongka.days import ZONE
 from tongka.errors import Failed, Misconfigured, Refused
-from tongka.store import audit
+from tongka.store import audit, operators
 from tongka.store.audit import head, record, seal, verify
 from tongka.store.audit_continue import CONTINUED, continue_here
 from tongka.store.audit_epochs import require_continuity
 from tongka.store.db import open_url
 from tongka.store.embedded import EmbeddedPostgres, wheel_binaries
+from tongka.store.operators import Operator
+from tongka.store.stamp import Stamp
 
 NOON = datetime(2025, 6, 2, 12, 0, tzinfo=ZONE)
 LIMITS = settings.Database(pool_min=0, pool_max=2)
@@ -103,7 +109,7 @@ def elsewhere(source, tmp_path_factory):
     server.start()
     asyncio.run(statement(server.url, "CREATE DATABASE dumped"))
     program("pg_dump", "-Fc", "-f", folder / "dump", source)
-    program("pg_restore", "--no-owner", "-d", named(server.url, "dumped"), folder / "dump")
+    program("pg_restore", "--no-owner", "--no-acl", "-d", named(server.url, "dumped"), folder / "dump")
     yield server
     server.close()
 
@@ -239,3 +245,25 @@ def base_backup(server, folder):
         os.chown(path, owner.st_uid, owner.st_gid)
     shutil.copy(server.folder / "users.lock", folder)
     return folder
+
+
+async def test_commands_refuse_a_restored_dump_until_an_operator_has_continued_it(restored, elsewhere, tmp_path):
+    def run(*words):
+        told = [*words, "--passphrase-file", str(tmp_path / "li")] if "--operator" in words else words
+        with ThreadPoolExecutor(1) as apart:  # a command has an event loop of its own
+            return apart.submit(CliRunner().invoke, main, told, env=variables).result()
+
+    (tmp_path / "li").write_text("li has a long passphrase")
+    salt = bytes(SALT_BYTES)
+    stamp = Stamp(NOON, NOON.date(), "test")
+    await operators.save(restored, Operator("li", salt, hashed("li has a long passphrase", salt)), stamp)
+    url = named(elsewhere.url, await restored.read_value("SELECT current_database()"))
+    variables = {"DATABASE_URL": url, "TONGKA_CONFIG": "", "COLUMNS": "200"}
+    refused = run("partner", "list")
+    assert (refused.exit_code, "tongka audit continue" in " ".join(refused.output.split())) == (2, True)
+    assert run("ledger", "check").exit_code == 0
+    done = run("audit", "continue", "--operator", "li")
+    assert (done.exit_code, "epoch 2 of the trail begins" in done.output) == (0, True), done.output
+    assert run("audit", "verify").exit_code == run("partner", "list").exit_code == 0
+    again = run("audit", "continue", "--operator", "li")
+    assert (again.exit_code, "goes on by itself" in " ".join(again.output.split())) == (2, True)

@@ -94,7 +94,7 @@ def continue_trail(
         return
     console.print(f"epoch {done.epoch} of the trail begins; {done.sealed} rows were sealed", highlight=False)
     if done.late:
-        console.print(f"{done.late} of them were written after the restore, before this; the trail names them")
+        console.print(f"{done.late} of them were written here before this, your signing in too; the trail names them")
 
 
 @app.command()
