@@ -4,11 +4,13 @@ A step is a handshake, a report, or an APDU. All places with TONGKA_TEST_ALL=1.
 """
 
 import itertools
+import json
 import os
 
 import pytest
 
 from phone_stories import AID, purse, submitted
+from tongka.sandbox.element.mint import SCPS
 from tongka.store import rounds
 
 ALL = bool(os.environ.get("TONGKA_TEST_ALL"))
@@ -206,4 +208,54 @@ async def test_of_two_processes_that_begin_at_once_one_gets_the_element(world, p
     assert await phone.run(second) == "done"
     assert await phone.run(first) == "done"
     assert purse(phone).balance_fen == 1_200
+    await world.books()
+
+
+# --- two agents of one session ----------------------------------------------------------------------------------------
+
+PLACES = {scp: SCPS.index(scp) for scp in ("02", "03")}
+"""Among the phones, one with each secure channel."""
+
+
+@pytest.mark.parametrize("business", ["OPEN", "TOPUP", "UPDATE", "DELETE", "LOCK"])
+@pytest.mark.parametrize("scp", PLACES)
+@pytest.mark.parametrize("strides", [(1, 1), (5, 1)], ids=str)
+async def test_two_agents_of_one_session_come_to_its_end_together(world, phones, business, scp, strides):
+    phone = await phones.new(PLACES[scp])
+    assert phone.element.image.scp == scp
+    (first,) = await going(phone, (business,), "1")
+    second = Going(phone, business, first.session)
+    left = [(first, strides[0]), (second, strides[1])]
+    for _ in range(STEPS_MAX):
+        left = [(one, stride) for one, stride in left if all([await one.step() for _ in range(stride)])]
+        if not left:
+            break
+    assert [first.notice, second.notice] == ["done", "done"]
+    if business != "LOCK":
+        assert (purse(phone) and purse(phone).balance_fen) == {"OPEN": 300, "TOPUP": 1_200, "UPDATE": 1_000}.get(
+            business
+        )
+    await world.books()
+
+
+async def test_an_agent_whose_report_differs_from_the_one_that_was_answered_stands_aside_until_the_other_is_silent(
+    world, phones
+):
+    phone = await phones.new()
+    assert await phone.do("OPEN", "O1", amount=1_000) == "done"
+    session = await submitted(phone, "TOPUP", "T1", amount=100)
+    await phone.handshake(session)
+    looked = await phone.report(session, "POLLING")
+    answers = phone.transmit_all(apdus(looked))
+    credit = await phone.report(session, "PROCESSED", answers, looked["round"])
+    assert await phone.report(session, "PROCESSED", answers, looked["round"]) == credit
+    other = phone.transmit_all(apdus(looked))
+    for _ in range(2):
+        aside = await phone.report(session, "PROCESSED", other, looked["round"])
+        assert aside == {"round": looked["round"], "delay": 500}
+    world.pass_time(seconds=5)
+    assert await phone.report(session, "POLLING", None, aside["round"]) == credit
+    assert await phone.run(session) == "done"
+    assert await phone.report(session, "PROCESSED", other, looked["round"]) == json.loads(phone.orders[-2])
+    assert purse(phone).balance_fen == 1_100
     await world.books()

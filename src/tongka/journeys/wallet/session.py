@@ -5,7 +5,8 @@ two processes that answer the same report one wins, and both send its bytes. Wha
 come twice, or belong to a script that another handshake has ended: in doubt the script looks at the card.
 
 One session works at an element at a time: it holds the element from the order with commands that it gave out, until it
-ends or is silent for `wallet.element_hold_s`. Others get void orders meanwhile. Whoever held it last and finds that
+ends or is silent for `wallet.element_hold_s`. Others get void orders meanwhile; so does a second agent of the same
+session, whose report of a round is another than the one that was answered. Whoever held it last and finds that
 another did since has lost its channel and its card's selection, and begins anew.
 
 An agent that cannot run anything (the element is not to be had, or it does not know why) moves nothing: the script
@@ -154,17 +155,15 @@ async def _exchange(system: System, session_id: str, report: Report, speak: Spea
     answered = order.round if report.round is None else report.round
     if not 0 <= answered <= order.round:
         raise Malformed("round", f"the latest order has round {order.round}")
-    if answered < order.round:
+    if answered < order.round and await _brought(system, order, report, answered + 1):
         return await _given(system, order, answered + 1)
     program = await _program(system, order)
     if order.state in FINAL and not program.ended:  # it was ended from outside
         stop = Said(state=order.state, reason=order.reason)
         return speak(Saying(round=order.round + 1, element=("", ""), said=stop, starts=False, delay_ms=0))
-    if order.state in FINAL:
-        return await _given(system, order, order.round)
-    if report.round is None and report.polling and program.sent and not (order.greeted or program.void):
-        return await _given(system, order, order.round)  # it has not seen the latest order
-    if report.round is None and not order.greeted and await _is_repeated(system, order, program, report):
+    if order.state not in FINAL and answered < order.round:
+        return await _beside(system, order, answered, speak)
+    if order.state in FINAL or (report.round is None and await _is_behind(system, order, program, report)):
         return await _given(system, order, order.round)
     return await _answer(Run(system, found, system.clock(), program), report, speak)
 
@@ -206,7 +205,17 @@ async def _answer(run: Run, report: Report, speak: Speak) -> bytes | None:
     )
     if await rounds.advance(system.database, step):
         return body
-    return await rounds.round_body(system.database, order.session_id, order.round + 1)
+    return await _overtaken(run, report, speak)
+
+
+async def _overtaken(run: Run, report: Report, speak: Speak) -> bytes | None:
+    """Another process answered the same report first, or another agent's of the same round; None where neither did."""
+    answered, order = run.order.round, (await _session(run.system, run.order.session_id)).order
+    if order.round == answered:
+        return None
+    if await _brought(run.system, order, report, answered + 1):
+        return await _given(run.system, order, answered + 1)
+    return await _beside(run.system, order, answered, speak)
 
 
 async def _with_patience(run: Run, report: Report) -> Said:
@@ -347,6 +356,15 @@ async def _allowed(system: System, order: WalletOrder) -> list[Element]:
     return [one for one in of_device if not order.elements or one.se_id in order.elements]
 
 
+async def _is_behind(system: System, order: WalletOrder, program: Program, report: Report) -> bool:
+    """Whether a report that names no round comes from an agent that has not seen the latest order."""
+    if order.greeted:
+        return False
+    if report.polling and program.sent and not program.void:
+        return True
+    return await _is_repeated(system, order, program, report)
+
+
 async def _is_repeated(system: System, order: WalletOrder, program: Program, report: Report) -> bool:
     """Whether a report that names no round is the one that brought the latest order: its answer was lost.
 
@@ -357,6 +375,21 @@ async def _is_repeated(system: System, order: WalletOrder, program: Program, rep
     if not report.answers or well or system.clock() - order.contacted_at > RETRIED_FOR:
         return False
     return await rounds.round_report(system.database, order.session_id, order.round) == report.digest
+
+
+async def _brought(system: System, order: WalletOrder, report: Report, number: int) -> bool:
+    """Whether a round was given out for this very report; if not, another agent works in the same session."""
+    return await rounds.round_report(system.database, order.session_id, number) == report.digest
+
+
+async def _beside(system: System, order: WalletOrder, answered: int, speak: Speak) -> bytes:
+    """A void order for an agent that another one of its session was faster than; the latest one if that is silent.
+
+    Two that ran the same commands would break each other's channels. Its next report names the same round again.
+    """
+    if system.clock() - order.contacted_at >= timedelta(seconds=system.settings.wallet.element_hold_s):
+        return await _given(system, order, order.round)
+    return speak(Saying(round=answered, element=("", ""), said=Said(), starts=False, delay_ms=VOID_DELAY_MS))
 
 
 async def _given(system: System, order: WalletOrder, number: int) -> bytes:

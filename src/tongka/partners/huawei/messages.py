@@ -185,7 +185,7 @@ def read_report(body: bytes) -> Report:
     if len(texts) > RESPONSES_MAX:
         raise Malformed("listOfRAPDU", f"at most {RESPONSES_MAX} answers are read")
     return Report(
-        digest=hashlib.sha256(body).digest(),
+        digest=_digest({name: value for name, value in fields.items() if name != "round"}),
         polling=message.status.status == "POLLING" and not texts,
         failure=FAILURES.get(message.status.status, ""),
         error=(message.status.error or "")[:ERROR_MAX],
