@@ -249,7 +249,8 @@ async def test_a_card_does_not_move_to_where_it_cannot_be_and_comes_back_as_mone
     assert await new.run((await shop.follow(moved))["session_id"]) == "failed/chip_full"
     await shop.ask("POST", f"/orders/{moved['order_no']}/refund")
     await shop.work(2)
-    assert (await shop.follow(moved))["state"] == "refunded"
+    told = await shop.follow(moved)
+    assert (told["state"], told["payout"]) == ("refunded", {"state": "done", "done_fen": 2_800, "owed_fen": 0})
     assert await balance_of(shop, Account.DEPOSITS_HELD) == 0
     assert await balance_of(shop, Account.CARD_FLOAT) == 0
     await shop.books()

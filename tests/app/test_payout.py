@@ -176,3 +176,15 @@ async def test_an_opening_that_is_withdrawn_before_its_first_load_is_done_and_on
     assert order["payout"] == {"state": "done", "done_fen": DEPOSIT, "owed_fen": 0}
     assert await paid_back(shop) == 1_000 + DEPOSIT
     await shop.books()
+
+
+async def test_a_deletion_that_is_withdrawn_is_cancelled_and_has_no_part_in_a_later_ones_payout(shop):
+    phone = await shop.phone()
+    card_no = (await shop.opened(phone, 1_000))["card_no"]
+    given_up = await shop.order("DELETE", card_no=card_no)
+    assert (await shop.ask("POST", f"/orders/{given_up['order_no']}/refund")).json()["state"] == "cancelled"
+    order = await settled(shop, await deleted(shop, phone, card_no))
+    assert order["payout"] == {"state": "done", "done_fen": 2_800, "owed_fen": 0}
+    told = await shop.follow(given_up)
+    assert (told["state"], told["payout"], told["paid_back_fen"]) == ("cancelled", None, 0)
+    await shop.books()

@@ -99,7 +99,7 @@ class Agent:
     def transmit_all(self, apdus: list) -> list:
         answers: list = []
         for apdu in apdus:
-            refused = self.stops and any(not one.endswith("9000") for one in answers)
+            refused = self.stops and any(not one.endswith("9000") and one[:2] != "61" for one in answers)
             answers.append("" if refused else self.transmit(apdu))
         return answers
 

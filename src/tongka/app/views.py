@@ -24,8 +24,8 @@ PAYOUT_STATES: Mapping[PayoutState, Literal["owed", "done"]] = {
 def state_of(standing: Standing) -> str:
     """One word for the rider."""
     order = standing.order
-    if order.state is AppState.REFUNDING and standing.money:
-        return _withdrawn(set(standing.money))
+    if order.state is AppState.REFUNDING:
+        return _withdrawn(standing)
     if order.state is not AppState.SUBMITTED or not standing.at_tsm:
         return order.state.value
     last = standing.at_tsm[-1]
@@ -35,11 +35,18 @@ def state_of(standing: Standing) -> str:
     return CardSide.RUNNING.value if half_way and last.state is CardSide.DONE else last.state.value
 
 
-def _withdrawn(money: set[str]) -> str:
-    """Of an opening whose card is in use, only the first top-up goes back: it is done."""
-    if money <= {REFUNDED}:
-        return AppState.REFUNDED.value
-    return (CardSide.DONE if money <= ON_THE_CARD | {REFUNDED} else AppState.REFUNDING).value
+def _withdrawn(standing: Standing) -> str:
+    """What cost nothing is cancelled; of an opening whose card is in use, only the first top-up goes back: it is done.
+
+    What comes back of a migration is on its way until its payout tells it.
+    """
+    money = set(standing.money)
+    if not money:
+        return AppState.CANCELLED.value
+    untold = standing.order.business == AppBusiness.MIGRATE and standing.payout is None
+    if untold or not money <= ON_THE_CARD | {REFUNDED}:
+        return AppState.REFUNDING.value
+    return AppState.REFUNDED.value if money == {REFUNDED} else CardSide.DONE.value
 
 
 def order_view(standing: Standing) -> OrderView:

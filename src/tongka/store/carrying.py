@@ -18,11 +18,12 @@ LEFT JOIN LATERAL (
 ) AS m ON r.return_type <> '1'
 LEFT JOIN wallet_order i ON i.institution = $1 AND i.server_order_id = m.order_no || $3
 LEFT JOIN LATERAL (
-    SELECT bool_or(o.state = 'A') AS refunding, sum(o.amount_fen) FILTER (WHERE o.state = 'B') AS refunded_fen
+    SELECT bool_or(o.state NOT IN ('5', '8', 'B', 'C', 'D')) AS undecided,
+        sum(o.amount_fen) FILTER (WHERE o.state = 'B') AS refunded_fen
     FROM orders o WHERE o.card_no = i.card_no AND o.order_no IN (i.sale_no, i.load_no)
 ) AS b ON true
 WHERE (p.state = 'waiting' AND (m.order_no IS NULL OR i.state IS NOT NULL))
-    OR (p.state = 'carried' AND i.state IN ('done', 'cancelled') AND NOT coalesce(b.refunding, false))
+    OR (p.state = 'carried' AND i.state IN ('done', 'failed', 'cancelled') AND NOT coalesce(b.undecided, false))
 ORDER BY p.moved_at LIMIT $4
 """
 

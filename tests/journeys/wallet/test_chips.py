@@ -109,6 +109,43 @@ class Telling:
         return self.answer
 
 
+class Dumb(Telling):
+    """An element that answers nothing at all."""
+
+    def transmit(self, apdu: bytes) -> Response:
+        raise CardGone("not to be had")
+
+
+@pytest.mark.parametrize("use_round", [False, True])
+async def test_an_element_that_answers_nothing_is_given_up_after_some_looks(world, phones, use_round):
+    phone = await phones.new()
+    phone.use_round, chip = use_round, phone.element
+    phone.element = Dumb(chip, None)
+    assert await phone.do("OPEN", "O1", amount=300) == "unknown/card_does_not_follow"
+    phone.element = chip
+    assert await phone.run((await phone.state("O1"))["sessionId"]) == "done"
+    await world.books()
+
+
+class Fetching(Telling):
+    """An element that keeps what a SELECT tells until it is fetched."""
+
+    def transmit(self, apdu: bytes) -> Response:
+        told = self.inner.transmit(apdu)
+        return Response(b"", 0x6100 | len(told.data)) if apdu[1] == 0xA4 and told.data else told
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["runs-all", "stops-at-a-no"])
+async def test_a_select_whose_data_wait_to_be_fetched_has_selected(world, phones, stops):
+    phone = await phones.new()
+    phone.stops = stops
+    phone.element = Fetching(phone.element, None)
+    for business in ("OPEN", "TOPUP", "UPDATE", "LOCK", "UNLOCK", "DELETE"):
+        contents = CASES[business][0] if business in CASES else {}
+        assert await phone.do(business, business, **contents) == "done", business
+    await world.books()
+
+
 ODD_ANSWERS = [
     *(Response(b"", sw) for sw in (0x6A88, 0x6D00, 0x6A86, 0x6E00, 0x6982, 0x9000)),
     Response(b"\x9f\x7f\x2a\x00", 0x9000),

@@ -25,6 +25,7 @@ from tongka.store import app, elements, orders, pay, payouts, wallet
 from tongka.store.app import AppCard, AppOrder, AppState, Product
 from tongka.store.payouts import Payout, PayoutState
 from tongka.store.wallet import FINAL, Business, CardPlace, WalletOrder
+from tongka.store.wallet import Standing as CardSide
 from tongka.system import System
 
 MIGRATE = "MIGRATE"
@@ -289,8 +290,12 @@ async def standing(system: System, order: AppOrder) -> Standing:
 
 
 async def _payout(system: System, order: AppOrder, at_tsm: tuple[WalletOrder, ...]) -> Payout | None:
-    """What the rider gets for the card that an order has deleted; what waits for a migration is not paid out."""
-    deletion = next((one for one in at_tsm if one.business is Business.DELETE), None)
+    """What the rider gets for the card that an order has deleted; what waits for a migration is not paid out.
+
+    A deletion that came to nothing pays nothing: another may have deleted the card since.
+    """
+    given_up = {CardSide.FAILED, CardSide.CANCELLED}
+    deletion = next((one for one in at_tsm if one.business is Business.DELETE and one.state not in given_up), None)
     payout = await payouts.of_card(system.database, deletion.card_no) if deletion else None
     if payout is None or (order.business == MIGRATE and payout.state is PayoutState.WAITING):
         return None

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from tongka.card.apdu import Command, Response
+from tongka.card.apdu import ANSWER_MAX, Command, Response, StatusWord
 from tongka.card.script import Exchange, Script
 from tongka.journeys.call import Call, Outcome
 from tongka.journeys.looks import MAC_FAILURES_COUNT, KnownCard, card_of
@@ -29,6 +29,8 @@ CARD_NOT_THERE, CARD_LOCKED = "card_not_there", "card_locked"
 """The element has no such instance, or it was locked."""
 SETTLING = frozenset({"settle.told", "lock.settled"})
 """The phases that card management answers to, for whichever order broke off."""
+SELECT, MORE_DATA = 0xA4, 0x61
+"""An instruction, and the first byte of a status word: data wait to be fetched."""
 TAKEN_MAX = 6
 LOOKS_MAX = 16
 """How often a script may begin anew within one session before a person has to see to it."""
@@ -131,6 +133,15 @@ class ElementRefuses(LookAgain):
         return cls(f"{step}_refused_{sw:04X}")
 
 
+def _answer(command: bytes, answer: bytes) -> Response | None:
+    """A SELECT that tells of data to be fetched has selected (ISO 7816-4, 5.1.3): nobody needs what it would tell."""
+    if not 2 <= len(answer) <= ANSWER_MAX:
+        return None
+    response = Response.parse(answer)
+    waiting = command[1] == SELECT and response.sw >> 8 == MORE_DATA
+    return response._replace(sw=StatusWord.OK) if waiting else response
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The commands of an order, each with its answer; None where it is not to be had."""
@@ -143,7 +154,7 @@ class Heard:
         padded = [*answers, *(b"" for _ in sent)]
         return cls(
             tuple(
-                (Command.parse(command), Response.parse(answer) if 2 <= len(answer) <= 258 else None)
+                (Command.parse(command), _answer(command, answer))
                 for command, answer in zip(sent, padded, strict=False)
             )
         )

@@ -372,7 +372,7 @@ async def _is_repeated(system: System, order: WalletOrder, program: Program, rep
     says the same no; so a repeat is one for as long as agents try again.
     """
     well = len(report.answers) == len(program.sent) and set(report.answers) == {OK}
-    if not report.answers or well or system.clock() - order.contacted_at > RETRIED_FOR:
+    if not any(report.answers) or well or system.clock() - order.contacted_at > RETRIED_FOR:
         return False
     return await rounds.round_report(system.database, order.session_id, order.round) == report.digest
 
