@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from tongka.days import ZONE
-from tongka.ledger import Account
+from tongka.ledger import Account, Posting
 from tongka.orders import Event, Kind, Leg, State
 from tongka.payments import OURS
-from tongka.store import orders
+from tongka.store import ledger, orders
 from tongka.store.db import Database
 from tongka.store.orders import Move, Order
 
@@ -77,6 +77,9 @@ async def order(database: Database, number: str, kind: Kind, *events: Event, **c
         settlement_date=NOON.date(),
         **parts,
     )
+    if current.kind is Kind.RETURN or unload:
+        held = Posting(Account.OPENING_BALANCES, Account.CARD_FLOAT, AMOUNT, "opening", card_no=current.card_no)
+        await ledger.post(database, [held], NOON, NOON.date())
     await orders.create(database, current, "zoo")
     for event in events:
         current = await step(database, current, event, **(unload if event is Event.AUTHORISE else {}))

@@ -23,6 +23,7 @@ async def spend(card, fen: int) -> None:
 @pytest.mark.parametrize("fen", [300, -300])
 async def test_a_rewrite_after_the_balance_changed_is_for_card_management(onecard, fen):
     """A rewrite matches card, counter, balance and amount; the trade goes on once the card itself was asked."""
+    onecard.world.loaded_elsewhere = fen < 0
     card = await onecard.card()
     _, _, trade_id = await onecard.desk.top_up(card, 1_000)
     await spend(card, fen)
@@ -103,6 +104,7 @@ async def test_a_card_fronts_order_rewritten_over_onecard_ends_by_the_counter(on
 @pytest.mark.parametrize("same_init", [True, False])
 async def test_a_counter_that_was_used_closes_no_other_order(onecard, trade_type, same_init):
     """INITs kept from before, under a new trade: its money is neither booked as loaded nor paid out a second time."""
+    onecard.world.loaded_elsewhere = trade_type == UNLOAD  # an INIT from before shows what the card then had
     card = await onecard.card()
     kept = card.init(700, trade_type)
     init = kept if same_init else card.init(700, trade_type)

@@ -316,14 +316,14 @@ async def test_parties_on_the_books_are_served(onecard):
     named = {"department": "dept", "terminal": TERMINAL, "operator": "oper"}
     rows = [ChannelParty(DOMAIN, ChannelRole(role), identity) for role, identity in named.items()]
     for row in rows:
-        await save_party(onecard.world.database, replace(row, domain="77"), onecard.stamp)
+        await save_party(onecard.world.database, replace(row, domain="77"))
     assert (await onecard.desk.cash(card, init))["ErrorCode"] == "1005"
     for row in rows:
-        await save_party(onecard.world.database, row, onecard.stamp)
+        await save_party(onecard.world.database, row)
     told = await onecard.desk.cash(card, init)
     assert told["ErrorCode"] == OK
     for row in rows:
-        await save_party(onecard.world.database, replace(row, active=False), onecard.stamp)
+        await save_party(onecard.world.database, replace(row, active=False))
     assert await onecard.desk.cash(card, init) == told
     assert (await onecard.desk.cash(card, card.init(1_000)))["ErrorCode"] == "1005"
 
