@@ -1,6 +1,7 @@
 """Statements that travel together: who shares a transaction, and that nobody suffers for another."""
 
 import asyncio
+from collections import Counter
 
 import asyncpg
 import pytest
@@ -23,9 +24,25 @@ async def test_what_is_ready_at_the_same_time_is_one_transaction(seen):
     assert len({row["pg_current_xact_id"] for row in rows}) == 1
 
 
+async def test_many_set_out_in_two_companies_where_nobody_else_is_away(seen):
+    rows = await asyncio.gather(*(seen.fetch_joined(PUT, n) for n in range(2 * company.WORTH_A_WAY)))
+    shares = Counter(row["pg_current_xact_id"] for row in rows)
+    assert sorted(shares.values()) == [company.WORTH_A_WAY] * 2
+
+
+async def test_many_stay_together_while_another_statement_is_away(seen):
+    other = asyncio.create_task(seen.read_joined("SELECT $1::int, pg_sleep(0.05)", 1))
+    await asyncio.sleep(0.01)
+    rows = await asyncio.gather(*(seen.fetch_joined(PUT, n) for n in range(2 * company.WORTH_A_WAY)))
+    assert len({row["pg_current_xact_id"] for row in rows}) == 1
+    await other
+    assert seen.road.away == 0
+
+
 async def test_no_more_than_the_largest_company_share_a_transaction(seen):
-    rows = await asyncio.gather(*(seen.fetch_joined(PUT, n) for n in range(company.LARGEST + 1)))
-    assert len({row["pg_current_xact_id"] for row in rows}) == 2
+    rows = await asyncio.gather(*(seen.fetch_joined(PUT, n) for n in range(4 * company.LARGEST)))
+    shares = Counter(row["pg_current_xact_id"] for row in rows)
+    assert max(shares.values()) == company.LARGEST
 
 
 async def test_whoever_comes_later_has_his_own(seen):

@@ -20,7 +20,7 @@ import asyncpg
 from tongka import VERSION, settings
 from tongka.errors import Busy, Failed, Malformed, Misconfigured, TongkaError, Unknown
 from tongka.ledger import refusal
-from tongka.store.company import Arguments, Company
+from tongka.store.company import Arguments, Company, Road
 from tongka.store.embedded import EmbeddedPostgres
 from tongka.store.leases import BROKEN, BROKEN_IF_CLOSED, CANNOT_CONNECT, Connection, Leased, Leases, is_closed
 
@@ -59,6 +59,7 @@ class Database:
     timeout_s: float
     server: EmbeddedPostgres | None = None
     companies: dict[str, Company] = field(default_factory=dict)
+    road: Road = field(default_factory=Road)
     actor: str = PLATFORM
 
     async def execute(self, sql: str, *arguments: Any) -> str:
@@ -118,7 +119,7 @@ class Database:
                     lambda c: c.fetchrow(sql, *arguments, timeout=self.timeout_s), repeatable=repeatable
                 )
 
-            found = self.companies[sql] = Company(together, alone)
+            found = self.companies[sql] = Company(together, alone, self.road)
         return found
 
     async def _run_for_all(
