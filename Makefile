@@ -6,7 +6,7 @@ SDK = sdk/posoffline
 TEST = $(BIN)/pytest -n 2 --dist loadfile
 COUNT = 1000000
 SHOW = story
-BENCHES = $(filter-out bench/rig.py bench/echo.py bench/statements.py,$(wildcard bench/*.py))
+BENCHES = $(filter-out bench/rig.py bench/echo.py bench/statements.py bench/load.py bench/library.py,$(wildcard bench/*.py))
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo serve test check format docs fuzz crash phones model bench sdk clean

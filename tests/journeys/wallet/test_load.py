@@ -71,15 +71,16 @@ async def test_a_repeated_report_gets_the_same_order_and_runs_nothing_twice(worl
     await phone.handshake(session)
     first = await phone.report(session, "POLLING")
     assert await phone.report(session, "POLLING") == first  # without a round: it has not seen the order
-    answers = [phone.transmit(apdu) for apdu in first["ramCommands"][-1]["listOfCAPDU"]]
+    looked = [phone.transmit(apdu) for apdu in first["ramCommands"][-1]["listOfCAPDU"]]
     for _ in range(3):
-        await phone.report(session, "PROCESSED", answers, 1)
+        await phone.report(session, "PROCESSED", looked, 1)
     assert len(set(phone.orders[-3:])) == 1
-    credit = await phone.report(session, "PROCESSED", answers, 1)
+    credit = await phone.report(session, "PROCESSED", looked, 1)
     answers = [phone.transmit(apdu) for apdu in credit["ramCommands"][-1]["listOfCAPDU"]]
     ended = await phone.report(session, "PROCESSED", answers, 2)
     assert ended["ramCommands"][-1]["ramCommandType"] == "ramStopCommand"
-    assert await phone.report(session, "PROCESSED", ["9000"], 1) == credit
+    assert await phone.report(session, "PROCESSED", looked, 1) == credit
+    assert await phone.report(session, "PROCESSED", ["9000"], 1) == ended  # another agent's: it hears that it is over
     assert await phone.report(session, "PROCESSED", answers, 2) == ended
     assert card.image.balance_fen == 5_100
     await world.books()
